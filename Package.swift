@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets stand in the order of their arrows: a target imports only what is above it.
+// The house (what lives where, and why) is described in README.md, "Where things live".
+
+/// Warnings are errors in everything we write; dependencies keep their own rules.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "chexnet",
+  products: [.executable(name: "chexnet", targets: ["chexnet"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+  ],
+  targets: [
+    // 0 · libraries that we did not write: module maps and shims of macros, no logic
+    // `hdf5-serial`, not `hdf5`: the latter is an alternatives link that may name the MPI build.
+    .systemLibrary(
+      name: "CHDF5", path: "Sources/System/CHDF5", pkgConfig: "hdf5-serial",
+      providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/System/CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", path: "Sources/System/COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "CPNG", path: "Sources/System/CPNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(
+      name: "CCrypto", path: "Sources/System/CCrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .target(name: "CPlatform", path: "Sources/System/CPlatform"),
+    // libpng reports errors by longjmp, which must never cross a Swift frame.
+    .target(name: "CPNGShim", dependencies: ["CPNG"], path: "Sources/System/CPNGShim"),
+
+    // 1 · shapes and named numbers, and the machine
+    .target(name: "Tensors", swiftSettings: strict),
+    .target(name: "Platform", dependencies: ["CCrypto", "CPlatform"], swiftSettings: strict),
+
+    // 2 · the network, and other people's files
+    .target(
+      name: "Engine", dependencies: ["Tensors", "Platform", "COpenBLAS"], swiftSettings: strict),
+    .target(
+      name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CZlib"],
+      swiftSettings: strict),
+
+    // 3 · radiographs and label tables; weight files as parameters
+    .target(
+      name: "ChestXray", dependencies: ["Tensors", "Platform", "CPNGShim"], swiftSettings: strict),
+    .target(name: "Checkpoints", dependencies: ["Engine", "WeightFormats"], swiftSettings: strict),
+
+    // 4 · how well it ranks, where it looked
+    .target(
+      name: "Evaluation", dependencies: ["Checkpoints", "ChestXray", "Engine"],
+      swiftSettings: strict),
+
+    // 5 · finetuning
+    .target(name: "Training", dependencies: ["Evaluation"], swiftSettings: strict),
+
+    // 6 · the command line
+    .executableTarget(
+      name: "chexnet",
+      dependencies: [
+        "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["WeightFormats", "Platform"], path: "Tests/TestSupport", swiftSettings: strict
+    ),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "WeightFormatsTests", dependencies: ["WeightFormats", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)

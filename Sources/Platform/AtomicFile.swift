@@ -1,0 +1,96 @@
+import Foundation
+
+/// A file that appears under its name complete, or not at all.
+///
+/// Bytes go to a temporary file beside the target, which `commit` syncs and renames. Whatever happens before, the
+/// target is untouched, and the temporary file is removed.
+public struct AtomicFile: ~Copyable {
+  public let path: String
+  private let temporaryPath: String
+  private let descriptor: Int32
+  private var isCommitted = false
+
+  /// Begins a file at `path`.
+  ///
+  /// Throws `exists` where something stands there and `overwriting` is false; `cannotCreate` where the folder does not
+  /// let us write.
+  public init(path: String, overwriting: Bool) throws(PlatformError) {
+    var status = stat()
+    if lstat(path, &status) == 0 {
+      if !overwriting { throw .exists(path: path) }
+      if status.st_mode & S_IFMT == S_IFDIR { throw .cannotCreate(path: path, errno: EISDIR) }
+    }
+    let temporaryPath = path + ".tmp.\(getpid())"
+    let descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .cannotCreate(path: path, errno: errno) }
+    self.path = path
+    self.temporaryPath = temporaryPath
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    close(descriptor)
+    if !isCommitted { unlink(temporaryPath) }
+  }
+
+  /// Appends `bytes`.
+  public mutating func write(_ bytes: [UInt8]) throws(PlatformError) {
+    let failure: PlatformError? = bytes.withUnsafeBytes { buffer in
+      var rest = buffer
+      while let base = rest.baseAddress, !rest.isEmpty {
+        let written = systemWrite(descriptor, base, rest.count)
+        if written >= 0 {
+          rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+        } else if errno != EINTR {
+          return .writeFailed(path: path, errno: errno)
+        }
+      }
+      return nil
+    }
+    if let failure { throw failure }
+  }
+
+  /// Syncs the bytes to the disk and gives the file its name.
+  public consuming func commit() throws(PlatformError) {
+    guard fsync(descriptor) == 0 else { throw .writeFailed(path: path, errno: errno) }
+    guard rename(temporaryPath, path) == 0 else { throw .cannotCreate(path: path, errno: errno) }
+    isCommitted = true
+    // The rename itself is durable once the folder is synced; a file system that cannot sync folders is no error.
+    let folder = open((path as NSString).deletingLastPathComponent.ifEmpty("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if folder >= 0 {
+      fsync(folder)
+      close(folder)
+    }
+  }
+
+  /// Writes a whole file at once.
+  public static func write(_ bytes: [UInt8], to path: String, overwriting: Bool) throws(PlatformError) {
+    var file = try AtomicFile(path: path, overwriting: overwriting)
+    try file.write(bytes)
+    try file.commit()
+  }
+
+  /// Writes a whole text file (UTF-8) at once.
+  public static func write(_ text: String, to path: String, overwriting: Bool) throws(PlatformError) {
+    try write(Array(text.utf8), to: path, overwriting: overwriting)
+  }
+}
+
+/// `write(2)`, which the method of that name hides.
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+  write(descriptor, bytes, count)
+}
+
+extension String {
+  fileprivate func ifEmpty(_ other: String) -> String { isEmpty ? other : self }
+}
+
+/// Creates the folder `path`, and those above it, where they do not exist.
+public func createFolder(_ path: String) throws(PlatformError) {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    let code = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code ?? Int(EACCES)
+    throw .cannotCreate(path: path, errno: Int32(truncatingIfNeeded: code))
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+
+/// What can go wrong between us and the machine.
+public enum PlatformError: DiagnosedError, Equatable {
+  case missing(path: String)
+  case notAFile(path: String)
+  case unreadable(path: String, errno: Int32)
+  /// A read of `expected` bytes at `offset` found the end of the file at `size`.
+  case truncated(path: String, offset: Int, expected: Int, size: Int)
+  case exists(path: String)
+  case cannotCreate(path: String, errno: Int32)
+  case writeFailed(path: String, errno: Int32)
+  case malformedJSON(reason: String, offset: Int)
+
+  public var diagnosis: Diagnosis {
+    switch self {
+    case .missing(let path):
+      Diagnosis(
+        id: "file.missing", exit: .inputMissing, message: "no such file or folder: \(path.printable)",
+        hint: "check the spelling and the working directory (\(FileManager.default.currentDirectoryPath))", file: path)
+    case .notAFile(let path):
+      Diagnosis(
+        id: "file.not-a-file", exit: .inputMissing,
+        message: "expected a file, found a folder or device: \(path.printable)",
+        file: path)
+    case .unreadable(let path, let code):
+      Diagnosis(
+        id: "file.unreadable", exit: code == EACCES ? .inputMissing : .inputOutput,
+        message: "cannot read \(path.printable): \(text(of: code))",
+        hint: code == EACCES ? "check the permissions of the file and of the folders above it" : nil, file: path)
+    case .truncated(let path, let offset, let expected, let size):
+      Diagnosis(
+        id: "file.truncated", exit: .badData,
+        message:
+          "\(path.printable) is truncated: expected \(expected) bytes at offset \(offset), but the file ends at \(size)",
+        hint: "copy or download the file again", file: path)
+    case .exists(let path):
+      Diagnosis(
+        id: "output.exists", exit: .cannotCreate, message: "\(path.printable) exists and is not overwritten",
+        hint: "give another --output, or --force to replace it", file: path)
+    case .cannotCreate(let path, let code):
+      Diagnosis(
+        id: code == ENOSPC || code == EDQUOT ? "output.disk-full" : "output.cannot-create",
+        exit: code == ENOSPC || code == EDQUOT ? .inputOutput : .cannotCreate,
+        message: "cannot create \(path.printable): \(text(of: code))",
+        hint: code == ENOENT ? "create the folder that it should be in first" : nil, file: path)
+    case .writeFailed(let path, let code):
+      Diagnosis(
+        id: code == ENOSPC || code == EDQUOT ? "output.disk-full" : "output.write-failed", exit: .inputOutput,
+        message: "cannot write \(path.printable): \(text(of: code)); nothing was left half-written",
+        hint: code == ENOSPC || code == EDQUOT || code == EFBIG
+          ? "free space there, or give an --output on another disk" : nil,
+        file: path)
+    case .malformedJSON(let reason, let offset):
+      Diagnosis(id: "json.malformed", exit: .badData, message: "malformed JSON at byte \(offset): \(reason)")
+    }
+  }
+}
+
+/// The system's words for an `errno`.
+private func text(of code: Int32) -> String { String(cString: strerror(code)) }

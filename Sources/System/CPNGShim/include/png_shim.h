@@ -1,0 +1,1 @@
+void png_shim_none(void);

@@ -1,0 +1,34 @@
+/// The extents of a block of numbers, outermost first (C order).
+public struct Shape: Hashable, Sendable, CustomStringConvertible, ExpressibleByArrayLiteral {
+  public let extents: [Int]
+
+  /// The number of elements: the product of the extents; 1 for a scalar.
+  public let count: Int
+
+  /// The shape with these extents, or nil where one is negative or their product does not fit in an `Int`.
+  public init?(checking extents: [Int]) {
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { return nil }
+      count = product
+    }
+    self.extents = extents
+    self.count = count
+  }
+
+  /// A shape that our own code knows to be one.
+  public init(_ extents: [Int]) {
+    guard let shape = Shape(checking: extents) else { preconditionFailure("not a shape: \(extents)") }
+    self = shape
+  }
+
+  public init(arrayLiteral extents: Int...) { self.init(extents) }
+
+  public var rank: Int { extents.count }
+
+  public subscript(axis: Int) -> Int { extents[axis] }
+
+  /// `[64, 3, 7, 7]`; a scalar is `[]`.
+  public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }
+}

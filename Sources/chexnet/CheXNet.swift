@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct CheXNet: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "chexnet")
+}
