@@ -1,0 +1,31 @@
+import Platform
+
+/// What a backend cannot do.
+public enum BackendError: DiagnosedError, Equatable {
+  case imageTooSmall(height: Int, width: Int, architecture: String)
+  /// A device that was asked for by name is not in this build or on this machine.
+  case unknownDevice(String, known: [String])
+  /// The loss, a gradient or a weight is not a finite number; nothing was updated.
+  case notFinite(what: String)
+
+  public var diagnosis: Diagnosis {
+    switch self {
+    case .imageTooSmall(let height, let width, let architecture):
+      Diagnosis(
+        id: "image.too-small", exit: .usage,
+        message:
+          "an image of \(width)×\(height) pixels is too small for \(architecture): nothing is left of it in the last block",
+        hint: "use a larger --image-size (DenseNet-121 needs at least 29; 224 is usual)")
+    case .unknownDevice(let name, let known):
+      Diagnosis(
+        id: "device.unavailable", exit: .unavailable,
+        message:
+          "device “\(name.printable)” is not available in this build; available: \(known.joined(separator: ", "))",
+        hint: "use --device \(known.first ?? "reference")")
+    case .notFinite(let what):
+      Diagnosis(
+        id: "training.diverged", exit: .diverged, message: "\(what) is not a finite number; the step was not applied",
+        hint: "lower --learning-rate, or set --clip-norm 1")
+    }
+  }
+}

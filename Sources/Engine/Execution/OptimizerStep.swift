@@ -1,0 +1,47 @@
+import Foundation
+
+/// How gradients become an update, as PyTorch's optimizers define it (`torch.optim.SGD`, `Adam`, `AdamW`).
+public enum Optimizer: Equatable, Sendable {
+  /// v ← momentum · v + g (v = g on the first step); w ← w − lr · v, or lr · (g + momentum · v) with Nesterov's look-ahead.
+  case sgd(momentum: Double, nesterov: Bool)
+  /// Kingma and Ba, ICLR 2015; weight decay is added to the gradient.
+  case adam(beta1: Double, beta2: Double, epsilon: Double)
+  /// Loshchilov and Hutter, ICLR 2019; weight decay is decoupled from the gradient.
+  case adamW(beta1: Double, beta2: Double, epsilon: Double)
+
+  public static let adam = Optimizer.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8)
+  public static let adamW = Optimizer.adamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8)
+}
+
+/// One update of all trained parameters.
+public struct OptimizerStep: Equatable, Sendable {
+  public var optimizer: Optimizer
+  public var learningRate: Double
+  /// λ: of every trained parameter, as in PyTorch's default parameter group.
+  public var weightDecay: Double
+  /// The gradients are scaled down to this global norm where theirs is larger; nil: never.
+  public var clipNorm: Double?
+
+  public init(optimizer: Optimizer, learningRate: Double, weightDecay: Double, clipNorm: Double? = nil) {
+    self.optimizer = optimizer
+    self.learningRate = learningRate
+    self.weightDecay = weightDecay
+    self.clipNorm = clipNorm
+  }
+}
+
+/// What an optimizer remembers between steps: one value a trained parameter in each.
+public struct OptimizerMoments: Equatable, Sendable {
+  /// Steps taken.
+  public var steps: Int
+  /// SGD's velocity, or Adam's mean of gradients.
+  public var first: [Float]
+  /// Adam's mean of squared gradients; unused by SGD.
+  public var second: [Float]
+
+  public init(steps: Int, first: [Float], second: [Float]) {
+    self.steps = steps
+    self.first = first
+    self.second = second
+  }
+}

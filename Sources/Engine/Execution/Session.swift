@@ -1,0 +1,107 @@
+/// Images as the network takes them: N·C·H·W, normalised.
+public struct ImageBatch: Sendable {
+  /// N.
+  public let count: Int
+  /// C·H·W of one image.
+  public let shape: FeatureShape
+  /// N·C·H·W values.
+  public let pixels: [Float]
+
+  public init(count: Int, shape: FeatureShape, pixels: [Float]) {
+    precondition(pixels.count == count * shape.count, "\(pixels.count) pixels for \(count) images of \(shape)")
+    self.count = count
+    self.shape = shape
+    self.pixels = pixels
+  }
+}
+
+/// What a network says about N images.
+public struct Inference: Sendable {
+  /// `[N, L]`.
+  public let logits: [Float]
+  /// The classifier's feature maps, `[N, C, H, W]`; empty unless asked for.
+  public let features: [Float]
+}
+
+/// Labels of N images for L findings.
+public struct LabelBatch: Equatable, Sendable {
+  public enum Label: Int8, Sendable {
+    case negative = 0
+    case positive = 1
+    /// Takes no part in the loss or in scores.
+    case unknown = -1
+  }
+
+  /// `[N, L]`.
+  public let labels: [Label]
+
+  public init(_ labels: [Label]) { self.labels = labels }
+
+  /// How many labels are known.
+  public var knownCount: Int { labels.reduce(0) { $1 == .unknown ? $0 : $0 + 1 } }
+}
+
+/// Weights w₊ and w₋ of the two terms of each finding's cross entropy: −w₊·y·log p − w₋·(1 − y)·log(1 − p).
+public struct ClassWeights: Equatable, Sendable {
+  /// `[L]`.
+  public let positive: [Float]
+  /// `[L]`.
+  public let negative: [Float]
+
+  public init(positive: [Float], negative: [Float]) {
+    precondition(positive.count == negative.count)
+    self.positive = positive
+    self.negative = negative
+  }
+}
+
+/// What accumulating the gradients of N images found.
+public struct TrainingOutcome: Sendable {
+  /// The loss summed over the known labels.
+  public let lossSum: Double
+  /// `[N, L]`, in training mode (batch statistics).
+  public let logits: [Float]
+}
+
+/// A network on a device: weights, gradients and optimizer moments live there, and nothing above names the device.
+///
+/// Narrow on purpose: one backend launches kernels, another compiles graphs.
+public protocol Session: AnyObject {
+  var plan: Plan { get }
+
+  /// Replaces the weights and running statistics. Moments and gradients stay.
+  func load(_ weights: Weights)
+
+  /// A copy of the weights and running statistics.
+  func readWeights() -> Weights
+
+  /// Runs the network on `images`, at most `plan.batchSize`, with the running statistics.
+  func infer(_ images: ImageBatch, keepingFeatures: Bool) throws(BackendError) -> Inference
+
+  /// Runs the network forward and back on `images` with the batch's statistics, updates the running statistics, and adds the
+  /// gradients of Σ loss · `lossScale` to those accumulated since the last step.
+  ///
+  /// `lossScale` is 1 / (number of known labels in the whole step), so that accumulated micro-batches and ranks together
+  /// take the mean over the step.
+  func accumulateGradients(
+    _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
+  ) throws(BackendError) -> TrainingOutcome
+
+  /// Updates the weights by the accumulated gradients, which become zero. Returns the gradients' global norm before clipping.
+  /// Throws `notFinite`, with nothing updated, where a gradient is not a finite number.
+  func apply(_ step: OptimizerStep) throws(BackendError) -> Double
+
+  /// A copy of the optimizer's moments.
+  func readMoments() -> OptimizerMoments
+
+  /// Replaces the optimizer's moments.
+  func load(_ moments: OptimizerMoments)
+}
+
+/// A way of running plans.
+public protocol Backend: Sendable {
+  /// As `--device` names it.
+  var name: String { get }
+  /// A session whose weights are zero until `load`.
+  func makeSession(_ plan: Plan) throws(BackendError) -> any Session
+}
