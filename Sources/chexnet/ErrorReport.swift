@@ -1,0 +1,47 @@
+import ArgumentParser
+import Foundation
+import Platform
+
+/// How an error leaves the program: two lines for people, or one line of JSON, on standard error; and the exit status.
+enum ErrorReport {
+  /// Prints `error` and ends the process. Help and version requests, which are errors to the parser, go to standard output.
+  static func exit(with error: any Error) -> Never {
+    let asJSON = CommandLine.arguments.contains("--json")
+    if let error = error as? any DiagnosedError {
+      write(error.diagnosis, asJSON: asJSON)
+      Foundation.exit(error.diagnosis.exit.rawValue)
+    }
+    if let status = error as? ExitStatus { Foundation.exit(status.rawValue) }
+    let code = CheXNet.exitCode(for: error)
+    if code.isSuccess || !asJSON { CheXNet.exit(withError: error) }
+    // The parser's own text: "Error: …", then the usage.
+    let message = CheXNet.message(for: error)
+    let isUsage = code == .validationFailure
+    write(
+      Diagnosis(
+        id: isUsage ? "usage" : "internal", exit: isUsage ? .usage : .internalBug, message: message,
+        hint: "chexnet --help"),
+      asJSON: true)
+    Foundation.exit(isUsage ? ExitStatus.usage.rawValue : ExitStatus.internalBug.rawValue)
+  }
+
+  private static func write(_ diagnosis: Diagnosis, asJSON: Bool) {
+    if asJSON {
+      var members = JSONObject([
+        ("id", .string(diagnosis.id)), ("exit", .integer(Int64(diagnosis.exit.rawValue))),
+        ("message", .string(diagnosis.message)),
+      ])
+      if let hint = diagnosis.hint { members["hint"] = .string(hint) }
+      if let file = diagnosis.file { members["file"] = .string(file) }
+      standardError(JSONValue.object(["error": .object(members)]).text() + "\n")
+    } else {
+      standardError("error: \(diagnosis.message)\n" + (diagnosis.hint.map { "hint: \($0)\n" } ?? ""))
+    }
+  }
+}
+
+/// A status to leave with, when everything has been said.
+extension ExitStatus: Error {}
+
+/// Writes to standard error, at once.
+func standardError(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
