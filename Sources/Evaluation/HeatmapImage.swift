@@ -72,7 +72,8 @@ public struct HeatmapImage: Sendable {
           continue
         }
         let above = column.mix(gray[row.first * map.width + column.first], gray[row.first * map.width + column.second])
-        let below = column.mix(gray[row.second * map.width + column.first], gray[row.second * map.width + column.second])
+        let below = column.mix(
+          gray[row.second * map.width + column.first], gray[row.second * map.width + column.second])
         pixels.append(UInt16((row.mix(above, below) * maximumValue).rounded()))
       }
     }

@@ -40,9 +40,10 @@ import Testing
 @Suite struct NamedTensorsTests {
   @Test func `a name is taken once and order is kept`() {
     var tensors = NamedTensors()
-    #expect(tensors.insert(HostTensor([1] as [Float], shape: [1]), named: "b"))
-    #expect(tensors.insert(HostTensor([2] as [Float], shape: [1]), named: "a"))
-    #expect(!tensors.insert(HostTensor([3] as [Float], shape: [1]), named: "b"))
+    let accepted = [("b", 1), ("a", 2), ("b", 3)].map { name, value in
+      tensors.insert(HostTensor([Float(value)], shape: [1]), named: name)
+    }
+    #expect(accepted == [true, true, false])
     #expect(tensors.names == ["b", "a"])
     #expect(tensors["b"]?.floats() == [1])
   }

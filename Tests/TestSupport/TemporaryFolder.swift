@@ -1,9 +1,11 @@
 import Foundation
+import Platform
 
-/// Calls `body` with a new empty folder, which is gone afterwards.
-public func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("chexnet-test-\(UUID().uuidString)").path
-  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+/// Calls `body` with a new folder, which is removed afterwards.
+@discardableResult
+public func inTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = NSTemporaryDirectory() + "chexnet-tests-" + UUID().uuidString
+  try createFolder(folder)
   defer { try? FileManager.default.removeItem(atPath: folder) }
   return try body(folder)
 }
