@@ -1,0 +1,80 @@
+/// The fourteen findings of ChestX-ray14 (Wang et al., CVPR 2017), in the order in which the 70/10/20 lists and the
+/// published networks have them.
+public enum Finding: String, CaseIterable, Sendable {
+  case atelectasis = "Atelectasis"
+  case cardiomegaly = "Cardiomegaly"
+  case effusion = "Effusion"
+  case infiltration = "Infiltration"
+  case mass = "Mass"
+  case nodule = "Nodule"
+  case pneumonia = "Pneumonia"
+  case pneumothorax = "Pneumothorax"
+  case consolidation = "Consolidation"
+  case edema = "Edema"
+  case emphysema = "Emphysema"
+  case fibrosis = "Fibrosis"
+  case pleuralThickening = "Pleural_Thickening"
+  case hernia = "Hernia"
+
+  /// The name in `Data_Entry_2017.csv`: `Pleural_Thickening`.
+  public var name: String { rawValue }
+
+  /// The finding that `text` names, whatever its case and its separators; nil where it names none.
+  ///
+  /// `BBox_List_2017.csv` says `Infiltrate`; papers say `Pleural Thickening` and `PT`.
+  public init?(named text: String) {
+    guard let finding = Finding.byKey[key(of: text)] else { return nil }
+    self = finding
+  }
+
+  /// The finding that `text`, which names none, was probably meant to name: the nearest by edit distance, at most a
+  /// third of its letters away; nil where none is near.
+  public static func nearest(to text: String) -> Finding? {
+    nearestName(to: text, among: allCases.map(\.name)).flatMap { Finding(named: $0) }
+  }
+
+  private static let byKey: [String: Finding] = {
+    var findings: [String: Finding] = ["infiltrate": .infiltration, "pt": .pleuralThickening]
+    for finding in allCases { findings[key(of: finding.name)] = finding }
+    return findings
+  }()
+}
+
+/// The name under which classes of tables and checkpoints are matched: the finding's own name where `name` names one in
+/// any spelling, else `name` itself.
+public func canonicalClassName(_ name: String) -> String { Finding(named: name)?.name ?? name }
+
+/// The name nearest to `text` among `names`, by edit distance without regard to case and separators; nil where none is
+/// within a third of the letters of `text`.
+public func nearestName(to text: String, among names: [String]) -> String? {
+  let wanted = Array(key(of: text))
+  var best: (name: String, distance: Int)?
+  // A text from a file can be of any length; a name is not.
+  guard wanted.count <= 100 else { return nil }
+  for name in names {
+    let distance = editDistance(wanted, Array(key(of: name)))
+    if distance < best?.distance ?? Int.max { best = (name, distance) }
+  }
+  guard let best, best.distance <= max(1, wanted.count / 3) else { return nil }
+  return best.name
+}
+
+/// Lower case, without blanks, underscores and hyphens.
+private func key(of text: String) -> String {
+  text.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
+}
+
+/// The least number of insertions, deletions and substitutions that make `b` of `a` (Levenshtein, 1966).
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+  var row = Array(0...b.count)
+  for (i, letter) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, other) in b.enumerated() {
+      let substituted = diagonal + (letter == other ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(substituted, diagonal + 1, row[j] + 1)
+    }
+  }
+  return row[b.count]
+}

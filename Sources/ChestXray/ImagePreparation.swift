@@ -1,0 +1,132 @@
+import Platform
+import Tensors
+
+/// The part of an original image that a network was shown, in the image's own pixels, from its upper left corner.
+///
+/// A network's input pixel (column, row) of a side S covers the image from x + column · width / S, y + row · height / S.
+/// A window can reach beyond the image where a crop is larger than the resized image.
+public struct CropWindow: Equatable, Sendable {
+  public var x: Double
+  public var y: Double
+  public var width: Double
+  public var height: Double
+  /// Whether the network saw the window mirrored, left for right.
+  public var isMirrored: Bool
+
+  public init(x: Double, y: Double, width: Double, height: Double, isMirrored: Bool = false) {
+    self.x = x
+    self.y = y
+    self.width = width
+    self.height = height
+    self.isMirrored = isMirrored
+  }
+}
+
+/// One image as a network takes it.
+public struct PreparedImage: Equatable, Sendable {
+  /// `channels · size · size` values: channel, row, column.
+  public var pixels: [Float]
+  public var window: CropWindow
+}
+
+/// Turns radiographs into a network's input, with the bits that Pillow 13 and torchvision give.
+public struct ImagePreparation: Sendable {
+  public let preprocessing: Preprocessing
+  private let normalization: Normalization
+
+  /// Errors: `preprocessing`, where a checkpoint's numbers fit no image.
+  public init(_ preprocessing: Preprocessing) throws(ChestXrayError) {
+    guard preprocessing.channels == 1 || preprocessing.channels == 3 else {
+      throw .preprocessing(reason: "expected 1 or 3 channels, found \(preprocessing.channels)")
+    }
+    let sides: [Int] =
+      switch preprocessing.geometry {
+      case .centerCrop(let resize, let crop): [resize, crop]
+      case .resize(let size): [size]
+      }
+    for side in sides where side < 1 || side > Radiograph.largestSide {
+      throw .preprocessing(reason: "expected sides of 1 to \(Radiograph.largestSide) pixels, found \(side)")
+    }
+    for value in preprocessing.mean + preprocessing.deviation where !value.isFinite {
+      throw .preprocessing(reason: "expected finite means and deviations, found \(value)")
+    }
+    if preprocessing.deviation.contains(0) { throw .preprocessing(reason: "a deviation is 0") }
+    self.preprocessing = preprocessing
+    normalization = Normalization(mean: preprocessing.mean, deviation: preprocessing.deviation)
+  }
+
+  /// The side of the square that the network is given, in pixels.
+  public var size: Int { preprocessing.imageSize }
+
+  /// The values of one prepared image: `channels · size · size`.
+  public var valueCount: Int { preprocessing.channels * size * size }
+
+  /// `radiograph` as the network is given it in evaluation.
+  public func prepare(_ radiograph: Radiograph) -> PreparedImage {
+    prepare(radiograph, box: nil, mirrored: false)
+  }
+
+  /// `radiograph` as the network is given it in training; `random` decides.
+  public func prepare(
+    _ radiograph: Radiograph, augmentation: Augmentation, random: inout CounterRandom
+  ) -> PreparedImage {
+    let decision = augmentation.decide(width: radiograph.width, height: radiograph.height, random: &random)
+    return prepare(radiograph, box: decision.box, mirrored: decision.isMirrored)
+  }
+
+  /// `box`: the part of the image that fills the network's square; nil for the preprocessing's own geometry.
+  private func prepare(_ radiograph: Radiograph, box: PixelBox?, mirrored: Bool) -> PreparedImage {
+    var window = CropWindow(x: 0, y: 0, width: 0, height: 0)
+    let pixels = [Float](unsafeUninitializedCapacity: valueCount) { buffer, initialized in
+      let planes = UnsafeMutableBufferPointer(rebasing: buffer[..<valueCount])
+      planes.initialize(repeating: 0)
+      window = write(radiograph, box: box, mirrored: mirrored, into: planes)
+      initialized = valueCount
+    }
+    return PreparedImage(pixels: pixels, window: window)
+  }
+
+  /// As `prepare`, into memory of the caller's: `valueCount` initialized values, which are overwritten.
+  func write(
+    _ radiograph: Radiograph, box: PixelBox?, mirrored: Bool, into planes: UnsafeMutableBufferPointer<Float>
+  ) -> CropWindow {
+    let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
+    let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
+    let resized: Radiograph
+    let source = box ?? whole
+    var (left, top) = (0, 0)
+    if box != nil {
+      resized = Resampling.resize(image, box: source, width: size, height: size)
+    } else {
+      switch preprocessing.geometry {
+      case .resize:
+        resized = Resampling.resize(image, box: whole, width: size, height: size)
+      case .centerCrop(let resize, let crop):
+        let (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
+        resized = Resampling.resize(image, box: whole, width: width, height: height)
+        left = Self.centerOffset(of: crop, in: width)
+        top = Self.centerOffset(of: crop, in: height)
+      }
+    }
+    normalization.write(
+      resized, left: left, top: top, width: size, height: size, mirrored: mirrored, into: planes)
+    let scaleX = Double(source.width) / Double(resized.width)
+    let scaleY = Double(source.height) / Double(resized.height)
+    return CropWindow(
+      x: Double(source.x) + Double(left) * scaleX, y: Double(source.y) + Double(top) * scaleY,
+      width: Double(size) * scaleX, height: Double(size) * scaleY, isMirrored: mirrored)
+  }
+
+  /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.
+  static func resizedSides(width: Int, height: Int, short: Int) -> (width: Int, height: Int) {
+    let long = Int(Double(short * max(width, height)) / Double(min(width, height)))
+    return width <= height ? (short, long) : (long, short)
+  }
+
+  /// Where torchvision's `CenterCrop(crop)` begins in a side: halves go to the even pixel, as Python rounds; negative
+  /// where the crop is larger and black is added, the smaller half of it first.
+  static func centerOffset(of crop: Int, in side: Int) -> Int {
+    if crop > side { return -((crop - side) / 2) }
+    return Int((Double(side - crop) / 2).rounded(.toNearestOrEven))
+  }
+}

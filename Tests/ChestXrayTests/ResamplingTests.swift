@@ -1,0 +1,65 @@
+import Testing
+
+@testable import ChestXray
+
+/// Expected pixels: Pillow 13 (`Tools/make-fixtures/images.py`).
+@Suite struct ResamplingTests {
+  struct Case: CustomTestStringConvertible, Sendable {
+    var image: String
+    var box: PixelBox?
+    var width: Int
+    var height: Int
+
+    init(_ image: String, _ box: (Int, Int, Int, Int)? = nil, to size: (Int, Int)) {
+      self.image = image
+      self.box = box.map { PixelBox(x: $0.0, y: $0.1, width: $0.2, height: $0.3) }
+      (width, height) = size
+    }
+
+    /// The name of its fixture.
+    var testDescription: String {
+      let part = box.map { ".\($0.x)_\($0.y)_\($0.width)_\($0.height)" } ?? ""
+      return "\(image)\(part).\(width)x\(height).resized.u8"
+    }
+  }
+
+  static let cases = [
+    Case("wide", to: (56, 56)), Case("wide", to: (64, 48)), Case("wide", to: (150, 97)), Case("wide", to: (128, 30)),
+    Case("wide", to: (1, 1)), Case("tall", to: (56, 56)), Case("tall", to: (90, 40)), Case("tall", to: (97, 64)),
+    Case("tall", to: (48, 128)), Case("tall", to: (101, 140)), Case("square", to: (32, 32)),
+    Case("square", (3, 5, 100, 120), to: (80, 64)), Case("square", (3, 5, 100, 121), to: (80, 81)),
+    Case("square", (3, 5, 100, 121), to: (80, 80)), Case("square", (17, 0, 113, 41), to: (56, 56)),
+    Case("square", (60, 61, 11, 12), to: (56, 56)), Case("rgb8", to: (40, 13)),
+    Case("rgb8", (5, 7, 55, 23), to: (28, 28)),
+  ]
+
+  @Test("every pixel equals Pillow's", arguments: cases)
+  func equalsPillow(_ resize: Case) throws {
+    let image = try radiograph("\(resize.image).png")
+    let box = resize.box ?? PixelBox(x: 0, y: 0, width: image.width, height: image.height)
+    let resized = Resampling.resize(image, box: box, width: resize.width, height: resize.height)
+    #expect(resized.pixels == (try imageFixture(resize.testDescription)))
+  }
+
+  @Test("the vertical pass is first where more rows go than twice the columns")
+  func order() {
+    let box = PixelBox(x: 0, y: 0, width: 100, height: 121)
+    #expect(!Resampling.isVerticalFirst(from: box, width: 80, height: 81))
+    #expect(Resampling.isVerticalFirst(from: box, width: 80, height: 80))
+    // An enlargement of the columns leaves less than nothing to exceed, but rows have to go.
+    #expect(Resampling.isVerticalFirst(from: box, width: 200, height: 120))
+    #expect(!Resampling.isVerticalFirst(from: box, width: 200, height: 121))
+    #expect(Resampling.isVerticalFirst(from: box, width: 100, height: 120))
+  }
+
+  @Test("white stays white and black stays black, at the largest reduction too", arguments: [0, 255] as [UInt8])
+  func extremes(value: UInt8) {
+    let side = Radiograph.largestSide
+    let row = Radiograph(width: side, height: 1, channels: 1, pixels: [UInt8](repeating: value, count: side))
+    let one = Resampling.resize(row, box: PixelBox(x: 0, y: 0, width: side, height: 1), width: 1, height: 1)
+    #expect(one.pixels == [value])
+    let pixel = Radiograph(width: 1, height: 1, channels: 1, pixels: [value])
+    let many = Resampling.resize(pixel, box: PixelBox(x: 0, y: 0, width: 1, height: 1), width: 33, height: 7)
+    #expect(many.pixels == [UInt8](repeating: value, count: 33 * 7))
+  }
+}
