@@ -23,7 +23,7 @@ public enum Finding: String, CaseIterable, Sendable {
   ///
   /// `BBox_List_2017.csv` says `Infiltrate`; papers say `Pleural Thickening` and `PT`.
   public init?(named text: String) {
-    guard let finding = Finding.byKey[key(of: text)] else { return nil }
+    guard let finding = Finding.byKey[nameKey(text)] else { return nil }
     self = finding
   }
 
@@ -35,7 +35,7 @@ public enum Finding: String, CaseIterable, Sendable {
 
   private static let byKey: [String: Finding] = {
     var findings: [String: Finding] = ["infiltrate": .infiltration, "pt": .pleuralThickening]
-    for finding in allCases { findings[key(of: finding.name)] = finding }
+    for finding in allCases { findings[nameKey(finding.name)] = finding }
     return findings
   }()
 }
@@ -47,20 +47,20 @@ public func canonicalClassName(_ name: String) -> String { Finding(named: name)?
 /// The name nearest to `text` among `names`, by edit distance without regard to case and separators; nil where none is
 /// within a third of the letters of `text`.
 public func nearestName(to text: String, among names: [String]) -> String? {
-  let wanted = Array(key(of: text))
+  let wanted = Array(nameKey(text))
   var best: (name: String, distance: Int)?
   // A text from a file can be of any length; a name is not.
   guard wanted.count <= 100 else { return nil }
   for name in names {
-    let distance = editDistance(wanted, Array(key(of: name)))
+    let distance = editDistance(wanted, Array(nameKey(name)))
     if distance < best?.distance ?? Int.max { best = (name, distance) }
   }
   guard let best, best.distance <= max(1, wanted.count / 3) else { return nil }
   return best.name
 }
 
-/// Lower case, without blanks, underscores and hyphens.
-private func key(of text: String) -> String {
+/// `text` as names are compared: lower case, without blanks, underscores and hyphens.
+func nameKey(_ text: String) -> String {
   text.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
 }
 

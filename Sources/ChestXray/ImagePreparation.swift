@@ -63,24 +63,22 @@ public struct ImagePreparation: Sendable {
 
   /// `radiograph` as the network is given it in evaluation.
   public func prepare(_ radiograph: Radiograph) -> PreparedImage {
-    prepare(radiograph, box: nil, mirrored: false)
+    prepare { write(radiograph, Augmentation.Decision(box: nil, isMirrored: false), into: $0) }
   }
 
   /// `radiograph` as the network is given it in training; `random` decides.
   public func prepare(
     _ radiograph: Radiograph, augmentation: Augmentation, random: inout CounterRandom
   ) -> PreparedImage {
-    let decision = augmentation.decide(width: radiograph.width, height: radiograph.height, random: &random)
-    return prepare(radiograph, box: decision.box, mirrored: decision.isMirrored)
+    prepare { write(radiograph, augmentation: augmentation, random: &random, into: $0) }
   }
 
-  /// `box`: the part of the image that fills the network's square; nil for the preprocessing's own geometry.
-  private func prepare(_ radiograph: Radiograph, box: PixelBox?, mirrored: Bool) -> PreparedImage {
+  private func prepare(_ write: (UnsafeMutableBufferPointer<Float>) -> CropWindow) -> PreparedImage {
     var window = CropWindow(x: 0, y: 0, width: 0, height: 0)
     let pixels = [Float](unsafeUninitializedCapacity: valueCount) { buffer, initialized in
       let planes = UnsafeMutableBufferPointer(rebasing: buffer[..<valueCount])
       planes.initialize(repeating: 0)
-      window = write(radiograph, box: box, mirrored: mirrored, into: planes)
+      window = write(planes)
       initialized = valueCount
     }
     return PreparedImage(pixels: pixels, window: window)
@@ -88,33 +86,35 @@ public struct ImagePreparation: Sendable {
 
   /// As `prepare`, into memory of the caller's: `valueCount` initialized values, which are overwritten.
   func write(
-    _ radiograph: Radiograph, box: PixelBox?, mirrored: Bool, into planes: UnsafeMutableBufferPointer<Float>
+    _ radiograph: Radiograph, augmentation: Augmentation, random: inout CounterRandom,
+    into planes: UnsafeMutableBufferPointer<Float>
+  ) -> CropWindow {
+    let decision = augmentation.decide(width: radiograph.width, height: radiograph.height, random: &random)
+    return write(radiograph, decision, into: planes)
+  }
+
+  private func write(
+    _ radiograph: Radiograph, _ decision: Augmentation.Decision, into planes: UnsafeMutableBufferPointer<Float>
   ) -> CropWindow {
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
-    let resized: Radiograph
-    let source = box ?? whole
-    var (left, top) = (0, 0)
-    if box != nil {
-      resized = Resampling.resize(image, box: source, width: size, height: size)
-    } else {
-      switch preprocessing.geometry {
-      case .resize:
-        resized = Resampling.resize(image, box: whole, width: size, height: size)
-      case .centerCrop(let resize, let crop):
-        let (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
-        resized = Resampling.resize(image, box: whole, width: width, height: height)
-        left = Self.centerOffset(of: crop, in: width)
-        top = Self.centerOffset(of: crop, in: height)
-      }
+    let source = decision.box ?? whole
+    var (width, height) = (size, size)
+    if decision.box == nil, case .centerCrop(let resize, _) = preprocessing.geometry {
+      (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
     }
+    let left = Self.centerOffset(of: size, in: width)
+    let top = Self.centerOffset(of: size, in: height)
+    let part = PixelBox(x: max(left, 0), y: max(top, 0), width: min(size, width), height: min(size, height))
+    let resized = Resampling.resize(image, box: source, width: width, height: height, part: part)
     normalization.write(
-      resized, left: left, top: top, width: size, height: size, mirrored: mirrored, into: planes)
-    let scaleX = Double(source.width) / Double(resized.width)
-    let scaleY = Double(source.height) / Double(resized.height)
+      resized, left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored,
+      into: planes)
+    let scaleX = Double(source.width) / Double(width)
+    let scaleY = Double(source.height) / Double(height)
     return CropWindow(
       x: Double(source.x) + Double(left) * scaleX, y: Double(source.y) + Double(top) * scaleY,
-      width: Double(size) * scaleX, height: Double(size) * scaleY, isMirrored: mirrored)
+      width: Double(size) * scaleX, height: Double(size) * scaleY, isMirrored: decision.isMirrored)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.

@@ -11,6 +11,11 @@ public struct PixelBox: Equatable, Sendable {
     self.width = width
     self.height = height
   }
+
+  /// Whether it has pixels, and all of them in an image of this size.
+  func isWithin(width: Int, height: Int) -> Bool {
+    x >= 0 && y >= 0 && self.width > 0 && self.height > 0 && x + self.width <= width && y + self.height <= height
+  }
 }
 
 /// Pillow's antialiased bilinear resize of 8-bit pixels, bit for bit (Pillow 13, `Image.resize(size, BILINEAR)`).
@@ -22,49 +27,48 @@ public struct PixelBox: Equatable, Sendable {
 /// Why nothing is clamped: a pixel has at most 16384 weights (`Radiograph.largestSide`), each rounded by at most ½, so they
 /// add up to at most 2²² + 8192, and 255 · (2²² + 8192) + 2²¹ < 256 · 2²²: the result is a byte, and fits in 32 bits.
 enum Resampling {
-  /// The part `box` of `image`, cut out and then resized: pixels outside of the box have no weight.
-  static func resize(_ image: Radiograph, box: PixelBox, width: Int, height: Int) -> Radiograph {
-    precondition(
-      box.x >= 0 && box.y >= 0 && box.width > 0 && box.height > 0 && box.x + box.width <= image.width
-        && box.y + box.height <= image.height && width > 0 && height > 0, "no box \(box) in the image")
+  /// The part `box` of `image`, cut out and then resized to `width` × `height`: pixels outside of the box have no weight.
+  ///
+  /// `part`: the part of the result that is wanted, and all that is computed; nil for the whole. The long side of a
+  /// resized strip can be far larger than any image that is worth making.
+  static func resize(
+    _ image: Radiograph, box: PixelBox, width: Int, height: Int, part: PixelBox? = nil
+  ) -> Radiograph {
+    let part = part ?? PixelBox(x: 0, y: 0, width: width, height: height)
+    precondition(box.isWithin(width: image.width, height: image.height), "no box \(box) in the image")
+    precondition(part.isWithin(width: width, height: height), "no part \(part) in the result")
     let channels = image.channels
-    let columns = Weights(from: box.width, to: width)
-    let rows = Weights(from: box.height, to: height)
-    let pixels = [UInt8](unsafeUninitializedCapacity: width * height * channels) { output, initialized in
+    let columns = Weights(from: box.width, to: width, wanted: part.x..<part.x + part.width)
+    let rows = Weights(from: box.height, to: height, wanted: part.y..<part.y + part.height)
+    let isVerticalFirst = isVerticalFirst(from: box, width: width, height: height)
+    let pixels = [UInt8](unsafeUninitializedCapacity: part.width * part.height * channels) { output, initialized in
       image.pixels.withUnsafeBufferPointer { input in
-        let source = Plane(input, offset: (box.y * image.width + box.x) * channels, stride: image.width * channels)
-        resize(
-          source, box, into: output, width: width, height: height, channels: channels, columns: columns, rows: rows)
+        let corner = (box.y + rows.firstInput) * image.width + box.x + columns.firstInput
+        let source = Plane(input, offset: corner * channels, stride: image.width * channels)
+        if isVerticalFirst {
+          let stride = columns.inputCount * channels
+          withBytes(stride * rows.count) { between in
+            vertical(source, rows, into: between, columns: stride)
+            let plane = Plane(UnsafeBufferPointer(between), offset: 0, stride: stride)
+            horizontal(plane, columns, into: output, rows: rows.count, channels: channels)
+          }
+        } else {
+          let stride = columns.count * channels
+          withBytes(stride * rows.inputCount) { between in
+            horizontal(source, columns, into: between, rows: rows.inputCount, channels: channels)
+            let plane = Plane(UnsafeBufferPointer(between), offset: 0, stride: stride)
+            vertical(plane, rows, into: output, columns: stride)
+          }
+        }
       }
-      initialized = width * height * channels
+      initialized = part.width * part.height * channels
     }
-    return Radiograph(width: width, height: height, channels: channels, pixels: pixels)
+    return Radiograph(width: part.width, height: part.height, channels: channels, pixels: pixels)
   }
 
   /// Whether Pillow 13 takes the vertical pass first.
   static func isVerticalFirst(from box: PixelBox, width: Int, height: Int) -> Bool {
     box.height > height && box.height - height > 2 * (box.width - width)
-  }
-
-  private static func resize(
-    _ source: Plane, _ box: PixelBox, into output: UnsafeMutableBufferPointer<UInt8>, width: Int, height: Int,
-    channels: Int, columns: Weights, rows: Weights
-  ) {
-    if isVerticalFirst(from: box, width: width, height: height) {
-      withBytes(box.width * height * channels) { between in
-        vertical(source, rows, into: between, columns: box.width * channels)
-        horizontal(
-          Plane(UnsafeBufferPointer(between), offset: 0, stride: box.width * channels), columns, into: output,
-          rows: height, channels: channels)
-      }
-    } else {
-      withBytes(width * box.height * channels) { between in
-        horizontal(source, columns, into: between, rows: box.height, channels: channels)
-        vertical(
-          Plane(UnsafeBufferPointer(between), offset: 0, stride: width * channels), rows, into: output,
-          columns: width * channels)
-      }
-    }
   }
 
   /// Resizes each of `rows` rows. Overwrites `output`: rows of `weights.count · channels`.
@@ -138,30 +142,34 @@ private struct Plane {
   func row(_ y: Int) -> UnsafePointer<UInt8> { base + y * stride }
 }
 
-/// For each output pixel of an axis: the input pixels it is made of, and their weights.
+/// For each wanted output pixel of an axis: the input pixels it is made of, and their weights.
 private struct Weights {
-  /// Output pixels.
+  /// Wanted output pixels.
   let count: Int
   /// The room for one output's weights.
   let width: Int
-  private(set) var starts: [Int] = []
-  private(set) var counts: [Int] = []
+  /// The input pixels that have a weight: `inputCount` from `firstInput`.
+  let firstInput: Int
+  let inputCount: Int
+  /// The first input of each output, counted from `firstInput`.
+  let starts: [Int]
+  /// The inputs of each output.
+  let counts: [Int]
   /// `count · width` weights, in units of 2⁻²².
-  private(set) var values: [Int32]
+  let values: [Int32]
 
   /// The triangle filter from `input` to `output` pixels. Double throughout, in Pillow's order of operations: the last
   /// bit of a weight depends on it.
-  init(from input: Int, to output: Int) {
+  init(from input: Int, to output: Int, wanted: Range<Int>) {
     let scale = Double(input) / Double(output)
     let support = max(scale, 1)
     let inverse = 1 / support
-    count = output
-    width = Int(support.rounded(.up)) * 2 + 1
-    values = [Int32](repeating: 0, count: output * width)
-    starts.reserveCapacity(output)
-    counts.reserveCapacity(output)
+    let width = Int(support.rounded(.up)) * 2 + 1
+    var values = [Int32](repeating: 0, count: wanted.count * width)
+    var ranges: [Range<Int>] = []
+    ranges.reserveCapacity(wanted.count)
     var shares = [Double](repeating: 0, count: width)
-    for x in 0..<output {
+    for (place, x) in wanted.enumerated() {
       let center = (Double(x) + 0.5) * scale
       // Int(…) cuts towards zero, as C does.
       let start = max(Int(center - support + 0.5), 0)
@@ -174,10 +182,17 @@ private struct Weights {
       }
       for i in 0..<end - start {
         let share = sum == 0 ? shares[i] : shares[i] / sum
-        values[x * width + i] = Int32(0.5 + share * Double(1 << fractionBits))
+        values[place * width + i] = Int32(0.5 + share * Double(1 << fractionBits))
       }
-      starts.append(start)
-      counts.append(end - start)
+      ranges.append(start..<end)
     }
+    let first = ranges.first?.lowerBound ?? 0
+    count = wanted.count
+    self.width = width
+    firstInput = first
+    inputCount = (ranges.last?.upperBound ?? first) - first
+    starts = ranges.map { $0.lowerBound - first }
+    counts = ranges.map(\.count)
+    self.values = values
   }
 }

@@ -1,8 +1,7 @@
 import Foundation
 
-/// The folder of real ChestX-ray14 files, `shared/data/chestxray14`, beside the repository or beside a folder above it;
-/// nil, said out loud, where this machine does not have them.
-func realChestXray14(_ test: String = #function) -> String? {
+/// The real ChestX-ray14 files (not in the repository): `shared/data/chestxray14` beside the repository, or beside a folder above it.
+let realChestXray14: String? = {
   var folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   while folder.path != "/" {
     folder.deleteLastPathComponent()
@@ -10,4 +9,4 @@ func realChestXray14(_ test: String = #function) -> String? {
     if FileManager.default.fileExists(atPath: candidate.path) { return candidate.path }
   }
   return nil
-}
+}()

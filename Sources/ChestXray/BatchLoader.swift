@@ -1,0 +1,134 @@
+import Dispatch
+import Platform
+
+/// Some samples as a network takes them. N samples, C channels, S × S pixels, L classes.
+public struct Batch: Equatable, Sendable {
+  /// Which samples of the data set these are, N.
+  public var samples: [Int]
+  /// N · C · S · S values: sample, channel, row, column.
+  public var pixels: [Float]
+  /// N · L: 1 positive, 0 negative or unknown.
+  public var labels: [Float]
+  /// N · L: 1 where the label is known, 0 where it is masked.
+  public var known: [Float]
+  /// N: what the network is shown of each image.
+  public var windows: [CropWindow]
+
+  public var count: Int { samples.count }
+}
+
+/// Hands out the batches of one epoch, in order, and prepares one ahead while the caller works.
+///
+/// Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
+/// memory, and one image being decoded for each thread.
+public final class BatchLoader {
+  private let dataset: Dataset
+  private let order: [Int]
+  private let batchSize: Int
+  private let augmentation: Augmentation
+  private let seed: UInt64
+  private let epoch: Int
+  private let pool: ThreadPool
+  /// The first sample, as an index of `order`, of the batch that has not been begun.
+  private var position = 0
+  private var ahead: PendingBatch?
+
+  /// `order`: the samples to hand out, by their index in `dataset`; nil for all, as they are listed. For training it is
+  /// `shuffledOrder`, or a rank's or a resumed run's part of it. The last batch can be smaller than the others.
+  public init(
+    _ dataset: Dataset, order: [Int]? = nil, batchSize: Int, augmentation: Augmentation = .none, seed: UInt64 = 0,
+    epoch: Int = 0, pool: ThreadPool = ThreadPool()
+  ) {
+    precondition(batchSize > 0, "a batch has at least one sample")
+    self.dataset = dataset
+    self.order = order ?? Array(0..<dataset.count)
+    self.batchSize = batchSize
+    self.augmentation = augmentation
+    self.seed = seed
+    self.epoch = epoch
+    self.pool = pool
+  }
+
+  /// The order of all `count` samples in an epoch: seed and epoch decide.
+  public static func shuffledOrder(count: Int, seed: UInt64, epoch: Int) -> [Int] {
+    var random = CounterRandom(seed: seed, purpose: .shuffle, epoch: epoch)
+    return random.permutation(count)
+  }
+
+  /// The batches of the epoch.
+  public var batchCount: Int { (order.count + batchSize - 1) / batchSize }
+
+  /// The next batch; nil after the last.
+  ///
+  /// Errors: those of `Radiograph.read`, for the first bad image of the batch in its order. Later calls go on behind it.
+  public func next() throws(ChestXrayError) -> Batch? {
+    guard let batch = ahead ?? begin() else { return nil }
+    // Wait before beginning the following one: two at a time would share the threads and hold a third batch.
+    let result = batch.wait()
+    ahead = begin()
+    return try result.get()
+  }
+
+  /// Begins to prepare the next batch in the background; nil after the last.
+  private func begin() -> PendingBatch? {
+    guard position < order.count else { return nil }
+    let samples = Array(order[position..<min(position + batchSize, order.count)])
+    position += samples.count
+    let (dataset, augmentation, seed, epoch, pool) = (dataset, augmentation, seed, epoch, pool)
+    return PendingBatch {
+      Self.batch(samples, of: dataset, augmentation: augmentation, seed: seed, epoch: epoch, pool: pool)
+    }
+  }
+
+  private static func batch(
+    _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
+  ) -> Result<Batch, ChestXrayError> {
+    let size = dataset.preparation.valueCount
+    var results: [Result<CropWindow, ChestXrayError>] = []
+    let pixels = [Float](unsafeUninitializedCapacity: samples.count * size) { buffer, initialized in
+      buffer.initialize(repeating: 0)
+      nonisolated(unsafe) let planes = buffer
+      results = pool.map(samples.count) { place in
+        // Each sample has a part of the buffer to itself.
+        let part = UnsafeMutableBufferPointer(rebasing: planes[place * size..<(place + 1) * size])
+        return dataset.write(samples[place], augmentation: augmentation, seed: seed, epoch: epoch, into: part)
+      }
+      initialized = samples.count * size
+    }
+    var batch = Batch(samples: samples, pixels: pixels, labels: [], known: [], windows: [])
+    for result in results {
+      switch result {
+      case .success(let window): batch.windows.append(window)
+      case .failure(let error): return .failure(error)
+      }
+    }
+    for sample in samples {
+      for label in dataset.labels(of: sample) {
+        batch.labels.append(label == .positive ? 1 : 0)
+        batch.known.append(label == .unknown ? 0 : 1)
+      }
+    }
+    return .success(batch)
+  }
+}
+
+/// A batch that is being prepared on another thread.
+private final class PendingBatch: @unchecked Sendable {
+  // Written before `done` is signalled, and read after.
+  private var result: Result<Batch, ChestXrayError>?
+  private let done = DispatchSemaphore(value: 0)
+
+  init(_ prepare: @escaping @Sendable () -> Result<Batch, ChestXrayError>) {
+    DispatchQueue.global(qos: .userInitiated).async { [self] in
+      result = prepare()
+      done.signal()
+    }
+  }
+
+  /// The batch, once; blocks until it is there.
+  func wait() -> Result<Batch, ChestXrayError> {
+    done.wait()
+    guard let result else { preconditionFailure("a batch was signalled and is not there") }
+    return result
+  }
+}

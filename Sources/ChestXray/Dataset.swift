@@ -1,0 +1,55 @@
+import Platform
+import Tensors
+
+/// The images of a list, found in their folder, with labels in the order of a network's classes: what batches are made of.
+public struct Dataset: Sendable {
+  public let table: LabelTable
+  /// The network's classes.
+  public let classes: [String]
+  public let preparation: ImagePreparation
+  /// One path for each sample.
+  public let paths: [String]
+  /// For each class, its column in the table.
+  private let columns: [Int?]
+
+  /// `classes`: the network's, matched to the table's findings by name; nil for the table's own. Labels of classes that
+  /// the table does not have are unknown.
+  ///
+  /// Errors: those of `ImageFolder.resolve` and `ImagePreparation`.
+  public init(
+    table: LabelTable, folder: ImageFolder, classes: [String]? = nil, preprocessing: Preprocessing
+  ) throws(ChestXrayError) {
+    self.table = table
+    self.classes = classes ?? table.findings
+    preparation = try ImagePreparation(preprocessing)
+    paths = try folder.resolve(table.samples.map(\.image))
+    columns = table.columns(for: self.classes)
+  }
+
+  public var count: Int { table.samples.count }
+
+  /// The classes that the table has no labels for.
+  public var unlabelledClasses: [String] { zip(classes, columns).filter { $0.1 == nil }.map(\.0) }
+
+  /// The label of each class for the sample at `index`.
+  public func labels(of index: Int) -> [Label] {
+    columns.map { column in column.map { table.samples[index].labels[$0] } ?? .unknown }
+  }
+
+  /// The sample at `index` as a network is given it: seed, epoch and index decide. Overwrites `planes`,
+  /// `preparation.valueCount` initialized values.
+  ///
+  /// Errors: those of `Radiograph.read`.
+  func write(
+    _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>
+  ) -> Result<CropWindow, ChestXrayError> {
+    do {
+      let radiograph = try Radiograph.read(paths[index])
+      var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
+      return .success(
+        preparation.write(radiograph, augmentation: augmentation, random: &random, into: planes))
+    } catch {
+      return .failure(error)
+    }
+  }
+}

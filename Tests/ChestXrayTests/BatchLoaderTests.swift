@@ -1,0 +1,128 @@
+import Foundation
+import Platform
+import Tensors
+import TestSupport
+import Testing
+
+@testable import ChestXray
+
+@Suite struct BatchLoaderTests {
+  private static let preprocessing = Preprocessing(
+    geometry: .centerCrop(resize: 32, crop: 28), mean: Preprocessing.imageNetMean,
+    deviation: Preprocessing.imageNetDeviation)
+  private static let images = [
+    "gray8.png", "wide.png", "rgba8.png", "tall.png", "square.png", "palette8.png", "rgb8.png",
+  ]
+
+  private func dataset(_ images: [String] = images, folder: String = "images", classes: [String]? = nil) throws
+    -> Dataset
+  {
+    let labels: [[Label]] = [[.positive, .negative], [.unknown, .positive], [.negative, .negative]]
+    let samples = images.enumerated().map { Sample(image: $1, labels: labels[$0 % 3], patient: nil) }
+    return try Dataset(
+      table: LabelTable(findings: ["Mass", "Edema"], samples: samples), folder: ImageFolder(path: fixture(folder)),
+      classes: classes, preprocessing: Self.preprocessing)
+  }
+
+  private func batches(_ loader: BatchLoader) throws -> [Batch] {
+    var batches: [Batch] = []
+    while let batch = try loader.next() { batches.append(batch) }
+    return batches
+  }
+
+  @Test("batches come in the order of the list, the last one smaller, with the labels of their samples")
+  func listOrder() throws {
+    let loader = BatchLoader(try dataset(), batchSize: 3, pool: ThreadPool(threads: 2))
+    #expect(loader.batchCount == 3)
+    let batches = try batches(loader)
+    #expect(batches.map(\.samples) == [[0, 1, 2], [3, 4, 5], [6]])
+    #expect(batches[0].labels == [1, 0, 0, 1, 0, 0])
+    #expect(batches[0].known == [1, 1, 0, 1, 1, 1])
+    #expect(batches[2].labels == [1, 0])
+    let preparation = try ImagePreparation(Self.preprocessing)
+    for batch in batches {
+      #expect(batch.pixels.count == batch.count * 3 * 28 * 28)
+      for (place, sample) in batch.samples.enumerated() {
+        let alone = preparation.prepare(try radiograph(Self.images[sample]))
+        #expect(Array(batch.pixels[place * 2352..<(place + 1) * 2352]) == alone.pixels)
+        #expect(batch.windows[place] == alone.window)
+      }
+    }
+  }
+
+  @Test("order and bits do not depend on the number of threads", arguments: [2, 3, 8])
+  func threads(count: Int) throws {
+    let dataset = try dataset()
+    let order = BatchLoader.shuffledOrder(count: dataset.count, seed: 9, epoch: 4)
+    func run(_ threads: Int) throws -> [Batch] {
+      try batches(
+        BatchLoader(
+          dataset, order: order, batchSize: 2, augmentation: .cropFlip(), seed: 9, epoch: 4,
+          pool: ThreadPool(threads: threads)))
+    }
+    #expect(try run(count) == run(1))
+  }
+
+  @Test("a sample is the same in every batch, and another in every epoch")
+  func independent() throws {
+    let dataset = try dataset()
+    func sample(_ order: [Int], batchSize: Int, epoch: Int) throws -> [Float] {
+      let loader = BatchLoader(
+        dataset, order: order, batchSize: batchSize, augmentation: .cropFlip(), seed: 1, epoch: epoch)
+      let all = try batches(loader)
+      for batch in all {
+        if let place = batch.samples.firstIndex(of: 4) { return Array(batch.pixels[place * 2352..<(place + 1) * 2352]) }
+      }
+      return []
+    }
+    let first = try sample([4], batchSize: 1, epoch: 0)
+    #expect(try sample([6, 5, 4, 3, 2, 1, 0], batchSize: 4, epoch: 0) == first)
+    #expect(try sample([4], batchSize: 1, epoch: 1) != first)
+  }
+
+  @Test("every epoch has every sample once, in another order")
+  func shuffled() {
+    let first = BatchLoader.shuffledOrder(count: 1000, seed: 3, epoch: 0)
+    #expect(first.sorted() == Array(0..<1000))
+    #expect(first == BatchLoader.shuffledOrder(count: 1000, seed: 3, epoch: 0))
+    #expect(first != BatchLoader.shuffledOrder(count: 1000, seed: 3, epoch: 1))
+    #expect(first != BatchLoader.shuffledOrder(count: 1000, seed: 4, epoch: 0))
+  }
+
+  @Test("classes of a network are matched by name; those that the table lacks are masked")
+  func classes() throws {
+    let dataset = try dataset(classes: ["edema", "Hernia", "Mass"])
+    #expect(dataset.unlabelledClasses == ["Hernia"])
+    let batch = try BatchLoader(dataset, batchSize: 2).next()
+    #expect(batch?.labels == [0, 0, 1, 1, 0, 0])
+    #expect(batch?.known == [1, 0, 1, 1, 0, 0])
+  }
+
+  @Test("the first bad image of the list stops with an error that names it", arguments: [1, 4])
+  func badImage(threads: Int) throws {
+    let folder = try temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    for (name, source) in [("a", "gray8.png"), ("b", "damaged/truncated-pixels.bin"), ("c", "damaged/jpeg.bin")] {
+      try FileManager.default.copyItem(atPath: fixture("images/" + source), toPath: "\(folder)/\(name).png")
+    }
+    let samples = ["a.png", "a.png", "b.png", "c.png"].map { Sample(image: $0, labels: [.positive], patient: nil) }
+    let dataset = try Dataset(
+      table: LabelTable(findings: ["Mass"], samples: samples), folder: ImageFolder(path: folder),
+      preprocessing: Self.preprocessing)
+    let loader = BatchLoader(dataset, batchSize: 2, pool: ThreadPool(threads: threads))
+    #expect(try loader.next()?.count == 2)
+    let error = #expect(throws: ChestXrayError.self) { try loader.next() }
+    guard case .image(let path, .truncated) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(path == "\(folder)/b.png")
+    #expect(try loader.next() == nil)
+  }
+
+  @Test("images that are missing are reported before the first batch")
+  func missing() {
+    let error = #expect(throws: ChestXrayError.self) { try dataset(["gray8.png", "nowhere.png"]) }
+    #expect(error?.diagnosis.id == "image.missing")
+  }
+}
