@@ -33,7 +33,11 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torchvision.models import DenseNet
 
-DEFAULT_OUTPUT = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "small-densenet"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tools" / "reference"))
+from dialects import ddp_name, set_keras_weights, without_counters
+
+DEFAULT_OUTPUT = ROOT / "fixtures" / "small-densenet"
 FIRST = dict(growth_rate=4, block_config=(2, 3), num_init_features=8, bn_size=4, num_classes=14)
 # Of a hundred seeds, one that keeps the input of every ReLU over 10⁻⁴ away from 0 in the first training pass, so that float32
 # opens the same gates as float64.
@@ -84,13 +88,8 @@ def masked_loss(logits, labels, positive=1.0, negative=1.0):
     return (terms * known).sum() / known.sum()
 
 
-def tensors_of(network):
-    """The state as a checkpoint has it, without the batch counters."""
-    return {k: v.detach().clone() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-
-
 def float32_state(network):
-    state = tensors_of(network)
+    state = without_counters(network)
     narrow = {name: tensor.float() for name, tensor in state.items()}
     assert all(torch.equal(narrow[name].double(), tensor) for name, tensor in state.items())
     return narrow
@@ -154,7 +153,7 @@ def train_once(network, images, labels, activations=False):
     result |= {"train.logits": logits.detach(), "train.loss": loss.detach()}
     result |= {"gradient.images": images.grad, "gradient.logits": logits.grad}
     result |= {"gradient." + name: parameter.grad.clone() for name, parameter in network.named_parameters()}
-    result |= {"running." + k: v for k, v in tensors_of(network).items() if "running_" in k}
+    result |= {"running." + k: v for k, v in without_counters(network).items() if "running_" in k}
     assert min(margins) > 1e-4, f"the input of a ReLU is {min(margins):.1e} from 0"
     return result
 
@@ -172,7 +171,7 @@ def optimize(network, make_optimizer, images, labels, steps, clip=None):
         optimizer.step()
         losses.append(loss.item())
     double = lambda values: torch.tensor(values, dtype=torch.float64)
-    return double(losses), double(norms), tensors_of(network)
+    return double(losses), double(norms), without_counters(network)
 
 
 def training_runs(network, images, labels):
@@ -185,7 +184,7 @@ def training_runs(network, images, labels):
         "adamw": (lambda p: optim.AdamW(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2), 10, None, True),
         "adam_clipped": (lambda p: optim.Adam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-5), 3, 1.0, True),
     }
-    start, result = tensors_of(network), {}
+    start, result = without_counters(network), {}
     for name, (make_optimizer, steps, clip, keeps) in runs.items():
         losses, norms, final = optimize(revived(network, start), make_optimizer, images, labels, steps, clip)
         result |= {f"{name}.losses": losses}
@@ -202,11 +201,7 @@ def training_runs(network, images, labels):
 
 def write_ddp(network, path):
     """The dialect of the first CheXNet checkpoints: DistributedDataParallel's prefix, dotted names, a head in a Sequential."""
-    def renamed(name):
-        name = re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name)
-        return "module.densenet121." + name.replace("classifier.", "classifier.0.")
-
-    state = {renamed(name): tensor for name, tensor in float32_state(network).items()}
+    state = {ddp_name(name): tensor for name, tensor in float32_state(network).items()}
     optimizer = torch.optim.Adam([torch.nn.Parameter(t.clone()) for n, t in state.items() if "classifier" in n])
     for parameter in optimizer.param_groups[0]["params"]:
         parameter.grad = torch.ones_like(parameter)
@@ -248,36 +243,6 @@ def keras_network(options, image_shape, epsilon, activation):
     return Model(image, x, name="densenet_small")
 
 
-def torchvision_name(keras_layer):
-    """`conv2_block1_0_bn` → `features.denseblock1.denselayer1.norm1`."""
-    fixed = {"conv1_conv": "features.conv0", "conv1_bn": "features.norm0", "bn": "features.norm5", "predictions": "classifier"}
-    if keras_layer in fixed:
-        return fixed[keras_layer]
-    if match := re.fullmatch(r"pool(\d+)_(bn|conv)", keras_layer):
-        return f"features.transition{int(match[1]) - 1}." + {"bn": "norm", "conv": "conv"}[match[2]]
-    block, layer, part = re.fullmatch(r"conv(\d+)_block(\d+)_(0_bn|1_conv|1_bn|2_conv)", keras_layer).groups()
-    part = {"0_bn": "norm1", "1_conv": "conv1", "1_bn": "norm2", "2_conv": "conv2"}[part]
-    return f"features.denseblock{int(block) - 1}.denselayer{layer}.{part}"
-
-
-def set_keras_weights(model, state):
-    """Hands every layer its tensors: kernels [K,C,R,S] → [R,S,C,K], [L,C] → [C,L]."""
-    parts = {
-        "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
-        "moving_mean": "running_mean", "moving_variance": "running_var",
-    }
-    used = set()
-    for layer in model.layers:
-        values = []
-        for variable in layer.weights:
-            name = f"{torchvision_name(layer.name)}.{parts[variable.name]}"
-            values.append(state[name].numpy().transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[state[name].ndim]))
-            used.add(name)
-        if values:
-            layer.set_weights(values)
-    assert used == set(state), "a tensor was left over"
-
-
 def write_keras(network, path, images, logits):
     """A full-model HDF5 file. Keras' ε is 1.001e-5; the forward pass is compared at PyTorch's 1e-5."""
     state = float32_state(network)
@@ -294,13 +259,14 @@ def write_keras(network, path, images, logits):
 
 
 def write_tensors(tensors, path):
-    save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}, path, {"format": "pt"})
+    own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    save_file(own, path, {"format": "pt"})
 
 
 def make_first(folder):
     random = np.random.Generator(np.random.PCG64(SEED))
     network = make_network(FIRST, random)
-    start = tensors_of(network)
+    start = without_counters(network)
     images, labels = uniform(random, (3, 3, 36, 20), -2, 2), make_labels(random, (3, 14))
     positive, negative = uniform(random, 14, 0.5, 4), uniform(random, 14, 0.25, 1.5)
 
@@ -345,7 +311,8 @@ def make_all(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, default=DEFAULT_OUTPUT, help="folder to write to (fixtures/small-densenet)")
+    parser.add_argument(
+        "--output", type=pathlib.Path, default=DEFAULT_OUTPUT, help="folder to write to (fixtures/small-densenet)")
     parser.add_argument("--check", action="store_true", help="compare with what stands in the folder; write nothing there")
     options = parser.parse_args()
     if not options.check:
