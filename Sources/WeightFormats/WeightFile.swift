@@ -110,6 +110,8 @@ extension WeightFile {
     let head = try reader.bytes(at: 0, count: min(512, reader.size))
     if head.isEmpty { throw .format(.empty) }
     if let fault = recognizeForeign(head) { throw .format(fault) }
+    if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return try TorchArchive.open(reader, ignoreCRC: ignoreCRC) }
+    if head.starts(with: KerasFile.signature) { return try KerasFile.open(path: path) }
     // A header length of under 2³² and then '{': no other format of ours begins so.
     if head.count < 9 || (head[4..<8].allSatisfy { $0 == 0 } && head[8] == UInt8(ascii: "{")) {
       return try Safetensors.open(reader)

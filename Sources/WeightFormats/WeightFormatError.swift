@@ -24,6 +24,10 @@ public enum WeightFault: Error, Equatable {
   case platform(PlatformError)
   case format(FormatFault)
   case safetensors(SafetensorsFault)
+  case zip(ZipFault)
+  case pickle(PickleFault)
+  case torch(TorchFault)
+  case keras(KerasFault)
   /// Two tensors have the same full name.
   case duplicateTensor(String)
   /// The tensors that were asked for need more memory than any DenseNet.
@@ -35,6 +39,10 @@ public enum WeightFault: Error, Equatable {
     case .platform(let error): error.diagnosis
     case .format(let fault): fault.diagnosis
     case .safetensors(let fault): fault.diagnosis
+    case .zip(let fault): fault.diagnosis
+    case .pickle(let fault): fault.diagnosis
+    case .torch(let fault): fault.diagnosis
+    case .keras(let fault): fault.diagnosis
     case .duplicateTensor(let name):
       Diagnosis(id: "weights.duplicate-tensor", exit: .badData, message: "two tensors are named \(name.printable)")
     case .tooLarge(let bytes, let limit):

@@ -25,8 +25,9 @@ func expectTruncationsRefused(of path: String, sourceLocation: SourceLocation = 
   let bytes = try FileReader.contents(of: path)
   try inTemporaryFolder { folder in
     let cut = folder + "/cut"
-    for size in 0..<bytes.count {
-      try AtomicFile.write(Array(bytes[..<size]), to: cut, overwriting: true)
+    try AtomicFile.write(bytes, to: cut, overwriting: false)
+    for size in (0..<bytes.count).reversed() {
+      try #require(truncate(cut, off_t(size)) == 0)
       do throws(WeightFormatError) {
         _ = try WeightFile.open(path: cut).tensors()
         Issue.record("the first \(size) of \(bytes.count) bytes were accepted", sourceLocation: sourceLocation)

@@ -1,15 +1,21 @@
 #pragma once
 #include <hdf5.h>
 
-// HDF5 names its types by comma expressions, (H5open(), H5T_NATIVE_FLOAT_g), and its flags by casts: Swift imports
-// neither. Each function here returns the value of the macro in its name and does nothing else.
+// HDF5 names its types by comma expressions, (H5open(), H5T_NATIVE_FLOAT_g), its flags by casts, and functions that have
+// several versions by macros: Swift imports none of them. Each function here returns the value of the macro in its name and
+// does nothing else.
 static inline hid_t shim_H5T_NATIVE_FLOAT(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t shim_H5T_NATIVE_DOUBLE(void) { return H5T_NATIVE_DOUBLE; }
-static inline hid_t shim_H5T_C_S1(void) { return H5T_C_S1; }
+static inline hid_t shim_H5T_NATIVE_INT64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t shim_H5P_DEFAULT(void) { return H5P_DEFAULT; }
 static inline hid_t shim_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
 static inline hid_t shim_H5S_ALL(void) { return H5S_ALL; }
 static inline unsigned shim_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
-static inline size_t shim_H5T_VARIABLE(void) { return H5T_VARIABLE; }
 /// Stops HDF5 from printing its error stack on stderr.
 static inline herr_t shim_H5Eset_auto2_off(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+
+/// The type of a link (`H5L_type_t`), or H5L_TYPE_ERROR.
+static inline H5L_type_t shim_H5Lget_info_type(hid_t group, const char *name) {
+  H5L_info_t info;
+  return H5Lget_info(group, name, &info, H5P_DEFAULT) < 0 ? H5L_TYPE_ERROR : info.type;
+}

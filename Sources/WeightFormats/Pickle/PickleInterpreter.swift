@@ -1,0 +1,238 @@
+/// A closed, inert machine for the pickles that hold weights (Python's `pickletools` describes the operations).
+///
+/// Nothing is executed: names of functions and classes are looked up in `PickleGlobal`'s table, and "calling" one builds a
+/// value of ours or fails. The operations, the memo, the stack and the containers are bounded, and values own nothing, so a
+/// hostile pickle can cost neither stack nor more than a few times its size in memory.
+struct PickleInterpreter {
+  private static let operationLimit = 4_000_000
+  private static let stackLimit = 200_000
+  private static let memoLimit = 1_000_000
+
+  var heap = PickleHeap()
+  private var input: ByteReader
+  private var stack: [PickleValue] = []
+  /// The heights of the stack at which marks stand.
+  private var marks: [Int] = []
+  private var memo: [Int: PickleValue] = [:]
+  /// Where the operation under way begins.
+  private(set) var place = 0
+
+  private init(_ bytes: [UInt8]) { input = ByteReader(bytes) }
+
+  /// The value that the pickle builds, which must fill `bytes`, and the heap that its parts stand in.
+  static func run(_ bytes: [UInt8]) throws(WeightFault) -> (value: PickleValue, heap: PickleHeap) {
+    var machine = PickleInterpreter(bytes)
+    for _ in 0..<operationLimit {
+      if let value = try machine.step() {
+        guard machine.input.remaining == 0 else { throw .pickle(.trailingBytes(offset: machine.input.offset)) }
+        return (value, machine.heap)
+      }
+    }
+    throw .pickle(.limit(what: "operations", limit: operationLimit))
+  }
+
+  func wrongOperand(_ reason: String) -> WeightFault { .pickle(.wrongOperand(offset: place, reason: reason)) }
+
+  // MARK: - Operations
+
+  /// Runs one operation; the pickle's value at its end.
+  private mutating func step() throws(WeightFault) -> PickleValue? {
+    place = input.offset
+    let code: UInt8 = try integer()
+    switch code {
+    case 0x80:  // PROTO
+      let version: UInt8 = try integer()
+      guard (2...5).contains(version) else { throw .pickle(.unsupportedProtocol(Int(version))) }
+    case 0x95: _ = try integer(UInt64.self)  // FRAME: only a hint for buffering
+    case UInt8(ascii: "."): return try pop()
+
+    case UInt8(ascii: "N"): try push(.none)
+    case 0x88: try push(.bool(true))
+    case 0x89: try push(.bool(false))
+    case UInt8(ascii: "J"): try push(.integer(Int(try integer(Int32.self))))
+    case UInt8(ascii: "K"): try push(.integer(Int(try integer(UInt8.self))))
+    case UInt8(ascii: "M"): try push(.integer(Int(try integer(UInt16.self))))
+    case 0x8A: try pushWide(Int(try integer(UInt8.self)))  // LONG1
+    case 0x8B: try pushWide(Int(try integer(Int32.self)))  // LONG4
+    case UInt8(ascii: "G"): try push(.float(Double(bitPattern: try integer(UInt64.self).byteSwapped)))
+
+    case UInt8(ascii: "X"): try push(.text(try text(Int(try integer(UInt32.self)))))
+    case 0x8C: try push(.text(try text(Int(try integer(UInt8.self)))))  // SHORT_BINUNICODE
+    case 0x8D: try push(.text(try text(try length())))  // BINUNICODE8
+    case UInt8(ascii: "U"): try pushString(Int(try integer(UInt8.self)))
+    case UInt8(ascii: "T"): try pushString(Int(try integer(Int32.self)))
+    case UInt8(ascii: "C"): try pushBytes(Int(try integer(UInt8.self)))
+    case UInt8(ascii: "B"): try pushBytes(Int(try integer(UInt32.self)))
+    case 0x8E, 0x96: try pushBytes(try length())  // BINBYTES8, BYTEARRAY8
+
+    case UInt8(ascii: "}"): try push(heap.dictionary())
+    case UInt8(ascii: "]"): try push(heap.list())
+    case UInt8(ascii: ")"): try push(heap.tuple([]))
+    case 0x8F: try push(.inert("set"))  // EMPTY_SET
+    case UInt8(ascii: "("): try mark()
+    case UInt8(ascii: "t"): try push(heap.tuple(try popToMark()))
+    case 0x85: try push(heap.tuple(try pop(1)))
+    case 0x86: try push(heap.tuple(try pop(2)))
+    case 0x87: try push(heap.tuple(try pop(3)))
+    case UInt8(ascii: "l"): try push(heap.list(try popToMark()))
+    case UInt8(ascii: "d"):
+      let items = try popToMark()
+      let dictionary = heap.dictionary()
+      try set(items, in: dictionary)
+      try push(dictionary)
+    case 0x91:  // FROZENSET
+      _ = try popToMark()
+      try push(.inert("frozenset"))
+    case 0x90:  // ADDITEMS
+      _ = try popToMark()
+      guard case .inert = try top() else { throw wrongOperand("items are added to something that is no set") }
+    case UInt8(ascii: "a"): try append(try pop(1))
+    case UInt8(ascii: "e"): try append(try popToMark())
+    case UInt8(ascii: "s"): try set(try pop(2), in: try top())
+    case UInt8(ascii: "u"): try set(try popToMark(), in: try top())
+
+    case UInt8(ascii: "0"): _ = try pop()
+    case UInt8(ascii: "1"): _ = try popToMark()
+    case UInt8(ascii: "2"): try push(try top())
+    case UInt8(ascii: "q"): try remember(Int(try integer(UInt8.self)))
+    case UInt8(ascii: "r"): try remember(Int(try integer(UInt32.self)))
+    case 0x94: try remember(memo.count)  // MEMOIZE
+    case UInt8(ascii: "h"): try recall(Int(try integer(UInt8.self)))
+    case UInt8(ascii: "j"): try recall(Int(try integer(UInt32.self)))
+
+    case UInt8(ascii: "c"):
+      guard let module = input.line(), let name = input.line() else { throw .pickle(.truncated) }
+      try pushGlobal(String(decoding: module, as: UTF8.self), String(decoding: name, as: UTF8.self))
+    case 0x93:  // STACK_GLOBAL
+      guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
+        throw wrongOperand("the name of a class is no text")
+      }
+      try pushGlobal(module, name)
+    case UInt8(ascii: "Q"): try push(try persistent(try pop()))
+    case UInt8(ascii: "R"), 0x81:  // REDUCE, NEWOBJ
+      let arguments = try pop()
+      try push(try call(try pop(), arguments))
+    case UInt8(ascii: "b"):
+      let state = try pop()
+      try build(try top(), state)
+    default: throw .pickle(.unsupportedOpcode(code, offset: place))
+    }
+    return nil
+  }
+
+  // MARK: - Input
+
+  private mutating func integer<Value: FixedWidthInteger>(_: Value.Type = Value.self) throws(WeightFault) -> Value {
+    guard let value = input.integer(Value.self) else { throw .pickle(.truncated) }
+    return value
+  }
+
+  private mutating func length() throws(WeightFault) -> Int {
+    guard let length = Int(exactly: try integer(UInt64.self)) else { throw .pickle(.truncated) }
+    return length
+  }
+
+  private mutating func take(_ count: Int) throws(WeightFault) -> ArraySlice<UInt8> {
+    guard let bytes = input.take(count) else { throw .pickle(.truncated) }
+    return bytes
+  }
+
+  private mutating func text(_ count: Int) throws(WeightFault) -> String {
+    guard let text = String(validating: try take(count), as: UTF8.self) else {
+      throw .pickle(.malformedText(offset: place))
+    }
+    return text
+  }
+
+  /// A Python 2 `str`: text where it is UTF-8, else bytes.
+  private mutating func pushString(_ count: Int) throws(WeightFault) {
+    let bytes = try take(count)
+    try push(String(validating: bytes, as: UTF8.self).map(PickleValue.text) ?? .bytes(count: count))
+  }
+
+  private mutating func pushBytes(_ count: Int) throws(WeightFault) {
+    _ = try take(count)
+    try push(.bytes(count: count))
+  }
+
+  /// A little-endian two's complement integer of any width; those wider than 64 bits (seeds) are kept as inert.
+  private mutating func pushWide(_ count: Int) throws(WeightFault) {
+    let bytes = try take(count)
+    guard count <= 8 else { return try push(.inert("integer of \(count) bytes")) }
+    var value = (bytes.last ?? 0) & 0x80 == 0 ? 0 : -1
+    for byte in bytes.reversed() { value = value << 8 | Int(byte) }
+    try push(.integer(value))
+  }
+
+  // MARK: - Stack and memo
+
+  private mutating func push(_ value: PickleValue) throws(WeightFault) {
+    guard stack.count < Self.stackLimit else {
+      throw .pickle(.limit(what: "values on the stack", limit: Self.stackLimit))
+    }
+    stack.append(value)
+  }
+
+  private mutating func mark() throws(WeightFault) {
+    guard marks.count < Self.stackLimit else { throw .pickle(.limit(what: "marks", limit: Self.stackLimit)) }
+    marks.append(stack.count)
+  }
+
+  private func top() throws(WeightFault) -> PickleValue {
+    guard let value = stack.last, stack.count > marks.last ?? 0 else {
+      throw .pickle(.stackUnderflow(offset: place))
+    }
+    return value
+  }
+
+  private mutating func pop() throws(WeightFault) -> PickleValue {
+    let value = try top()
+    stack.removeLast()
+    return value
+  }
+
+  private mutating func pop(_ count: Int) throws(WeightFault) -> [PickleValue] {
+    guard stack.count - (marks.last ?? 0) >= count else { throw .pickle(.stackUnderflow(offset: place)) }
+    defer { stack.removeLast(count) }
+    return Array(stack.suffix(count))
+  }
+
+  private mutating func popToMark() throws(WeightFault) -> [PickleValue] {
+    guard let height = marks.popLast() else { throw .pickle(.stackUnderflow(offset: place)) }
+    return try pop(stack.count - height)
+  }
+
+  private mutating func remember(_ index: Int) throws(WeightFault) {
+    guard memo.count < Self.memoLimit else { throw .pickle(.limit(what: "memos", limit: Self.memoLimit)) }
+    memo[index] = try top()
+  }
+
+  private mutating func recall(_ index: Int) throws(WeightFault) {
+    guard let value = memo[index] else { throw .pickle(.missingMemo(index: index, offset: place)) }
+    try push(value)
+  }
+
+  private mutating func pushGlobal(_ module: String, _ name: String) throws(WeightFault) {
+    guard let global = PickleGlobal("\(module).\(name)") else { throw .pickle(.unknownGlobal("\(module).\(name)")) }
+    try push(.global(global))
+  }
+
+  // MARK: - Containers
+
+  private mutating func append(_ values: [PickleValue]) throws(WeightFault) {
+    guard case .list(let place) = try top() else {
+      throw wrongOperand("items are appended to something that is no list")
+    }
+    heap.lists[place] += values
+  }
+
+  mutating func set(_ items: [PickleValue], in target: PickleValue) throws(WeightFault) {
+    guard case .dictionary(let place) = target else {
+      throw wrongOperand("keys are set in something that is no dictionary")
+    }
+    guard items.count.isMultiple(of: 2) else { throw wrongOperand("a key has no value") }
+    for index in stride(from: 0, to: items.count, by: 2) {
+      heap.dictionaries[place].append((items[index], items[index + 1]))
+    }
+  }
+}

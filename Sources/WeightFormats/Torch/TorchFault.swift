@@ -1,0 +1,39 @@
+import Platform
+
+/// The ways in which a PyTorch archive can lie, beyond those of a zip archive and a pickle.
+public enum TorchFault: Equatable, Sendable {
+  /// The records are not all in one folder.
+  case severalRoots(String, String)
+  case hiddenPickle(String)
+  case missingRecord(String)
+  case recordTooLong(String, bytes: Int, limit: Int)
+  case unknownByteOrder(String)
+  case wrongStorageSize(record: String, expected: Int, found: Int)
+  /// The values stand too deep, or too often, inside each other.
+  case tooManyValues(limit: Int)
+
+  var diagnosis: Diagnosis {
+    switch self {
+    case .severalRoots(let one, let other):
+      bad("several-roots", "the archive has records in \(one.printable) and in \(other.printable), not in one folder")
+    case .hiddenPickle(let name): bad("hidden-pickle", "the archive has a second pickle: \(name.printable)")
+    case .missingRecord(let name):
+      bad("missing-record", "the archive has no record \(name.printable)", "copy or download the file again")
+    case .recordTooLong(let name, let bytes, let limit):
+      bad("record-too-long", "record \(name.printable) has \(bytes) bytes; at most \(limit) are read")
+    case .unknownByteOrder(let text): bad("unknown-byte-order", "the byte order \(text.printable) is unknown")
+    case .wrongStorageSize(let record, let expected, let found):
+      bad(
+        "wrong-storage-size", "record \(record.printable) has \(found) bytes, its tensors need a storage of \(expected)"
+      )
+    case .tooManyValues(let limit):
+      Diagnosis(
+        id: "torch.too-many-values", exit: .unsafeFile,
+        message: "torch: more than \(limit) values, or values too deep inside each other")
+    }
+  }
+
+  private func bad(_ id: String, _ message: String, _ hint: String? = nil) -> Diagnosis {
+    Diagnosis(id: "torch.\(id)", exit: .badData, message: "torch: " + message, hint: hint)
+  }
+}

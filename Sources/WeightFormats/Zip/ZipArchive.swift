@@ -1,0 +1,148 @@
+import CZlib
+import Platform
+
+/// A zip archive, open for reading. It is read as strictly as scanners wish that loaders would.
+///
+/// Invariant: the entries, each with its local header and descriptor, tile the file from its first byte to the directory;
+/// local headers say what the directory says; no two entries have one name. So there is one way to read the archive.
+final class ZipArchive {
+  private let reader: FileReader
+  private let ignoreCRC: Bool
+  /// In the order of the directory.
+  let names: [String]
+  private let entries: [String: ZipEntry]
+
+  /// DEFLATE cannot pack more than about 1032 bytes into one (zlib's technical details).
+  private static let ratioLimit = 1100
+  private static let sizeLimit = 8 << 30
+
+  init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
+    let directory = try ZipDirectory(reader)
+    var entries: [String: ZipEntry] = [:]
+    let byOffset = directory.entries.sorted { $0.headerOffset < $1.headerOffset }
+    var end = 0
+    for index in byOffset.indices {
+      var entry = byOffset[index]
+      if entry.headerOffset < end { throw .zip(.overlap(entry: entry.name)) }
+      if entry.headerOffset > end { throw .zip(.gap(before: entry.name)) }
+      let next = index + 1 < byOffset.count ? byOffset[index + 1].headerOffset : directory.offset
+      entry.dataOffset = try Self.checkLocalHeader(of: entry, in: reader, end: next)
+      end = try Self.checkDescriptor(of: entry, in: reader, end: next)
+      if entry.method == ZipEntry.deflated,
+        entry.size > Self.sizeLimit || entry.size / Self.ratioLimit > entry.compressedSize
+      {
+        throw .zip(.bomb(entry: entry.name, compressed: entry.compressedSize, size: entry.size))
+      }
+      entries[entry.name] = entry
+    }
+    guard end == directory.offset else { throw .zip(.gap(before: "the directory")) }
+    self.reader = reader
+    self.ignoreCRC = ignoreCRC
+    self.entries = entries
+    names = directory.entries.map(\.name)
+  }
+
+  /// Bytes of an entry, inflated; nil where there is none of that name.
+  func size(of name: String) -> Int? { entries[name]?.size }
+
+  /// Compares the local header with the directory; returns where the data begin.
+  private static func checkLocalHeader(
+    of entry: ZipEntry, in reader: borrowing FileReader, end: Int
+  ) throws(WeightFault) -> Int {
+    func mismatch(_ field: String) -> WeightFault { .zip(.localMismatch(entry: entry.name, field: field)) }
+    guard end - entry.headerOffset >= 30 else { throw .zip(.overlap(entry: entry.name)) }
+    var fields = ByteReader(try reader.bytes(at: entry.headerOffset, count: 30))
+    guard fields.integer(UInt32.self) == 0x0403_4B50, fields.take(2) != nil else { throw mismatch("signature") }
+    guard fields.integer(UInt16.self) == entry.flags else { throw mismatch("flags") }
+    guard fields.integer(UInt16.self) == entry.method else { throw mismatch("method") }
+    guard fields.take(4) != nil, let checksum: UInt32 = fields.integer(),
+      let compressedSize: UInt32 = fields.integer(), let size: UInt32 = fields.integer(),
+      let nameLength: UInt16 = fields.integer(), let extraLength: UInt16 = fields.integer()
+    else { throw mismatch("signature") }
+    let variable = Int(nameLength) + Int(extraLength)
+    let dataOffset = entry.headerOffset + 30 + variable
+    guard dataOffset <= end, entry.compressedSize <= end - dataOffset else { throw .zip(.overlap(entry: entry.name)) }
+    let bytes = try reader.bytes(at: entry.headerOffset + 30, count: variable)
+    guard bytes.prefix(Int(nameLength)).elementsEqual(entry.name.utf8) else { throw mismatch("name") }
+    guard let sizes = ZipDirectory.zip64Fields(Array(bytes.dropFirst(Int(nameLength))), of: [size, compressedSize])
+    else { throw mismatch("size") }
+    // With a descriptor behind the data, writers leave zeros here.
+    let isBlank = entry.hasDescriptor && checksum == 0 && sizes == [0, 0]
+    guard isBlank || sizes == [entry.size, entry.compressedSize] else { throw mismatch("size") }
+    guard isBlank || checksum == entry.checksum else { throw mismatch("checksum") }
+    guard entry.method != ZipEntry.stored || entry.size == entry.compressedSize else { throw mismatch("size") }
+    return dataOffset
+  }
+
+  /// Compares the descriptor, if the entry has one, with the directory; returns where the entry ends.
+  private static func checkDescriptor(
+    of entry: ZipEntry, in reader: borrowing FileReader, end: Int
+  ) throws(WeightFault) -> Int {
+    let dataEnd = entry.dataOffset + entry.compressedSize
+    guard entry.hasDescriptor else { return dataEnd }
+    // With or without signature, with sizes of 4 or of 8 bytes: the room tells which (APPNOTE 4.3.9).
+    guard [12, 16, 20, 24].contains(end - dataEnd) else { throw .zip(.malformedDescriptor(entry: entry.name)) }
+    var fields = ByteReader(try reader.bytes(at: dataEnd, count: end - dataEnd))
+    if fields.remaining % 8 == 0, fields.integer(UInt32.self) != 0x0807_4B50 {
+      throw .zip(.malformedDescriptor(entry: entry.name))
+    }
+    let isWide = fields.remaining == 20
+    let checksum = fields.integer(UInt32.self)
+    let sizes = (0..<2).map { _ in
+      isWide ? fields.integer(UInt64.self) : fields.integer(UInt32.self).map(UInt64.init)
+    }
+    guard checksum == entry.checksum, sizes == [UInt64(entry.compressedSize), UInt64(entry.size)] else {
+      throw .zip(.malformedDescriptor(entry: entry.name))
+    }
+    return end
+  }
+
+  // MARK: - Contents
+
+  /// The bytes of an entry, inflated, their checksum compared; nil where there is none of that name.
+  func contents(of name: String) throws(WeightFault) -> [UInt8]? {
+    guard let entry = entries[name] else { return nil }
+    var bytes = try reader.bytes(at: entry.dataOffset, count: entry.compressedSize)
+    if entry.method == ZipEntry.deflated {
+      guard let inflated = Self.inflate(bytes, size: entry.size) else { throw .zip(.malformedData(entry: name)) }
+      bytes = inflated
+    }
+    if !ignoreCRC, Self.checksum(of: bytes) != entry.checksum { throw .zip(.wrongChecksum(entry: name)) }
+    return bytes
+  }
+
+  private static func checksum(of bytes: [UInt8]) -> UInt32 {
+    UInt32(truncatingIfNeeded: bytes.withUnsafeBufferPointer { crc32_z(0, $0.baseAddress, $0.count) })
+  }
+
+  /// The raw DEFLATE stream inflated to exactly `size` bytes; nil where it is malformed, shorter, longer, or goes on.
+  private static func inflate(_ compressed: [UInt8], size: Int) -> [UInt8]? {
+    var stream = z_stream()
+    // Negative window bits: no zlib header around the stream.
+    guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
+    defer { inflateEnd(&stream) }
+    var isComplete = false
+    var input = compressed
+    let inflated = input.withUnsafeMutableBufferPointer { source in
+      // One byte more than the size, so that a longer stream shows.
+      [UInt8](unsafeUninitializedCapacity: size + 1) { buffer, count in
+        var taken = 0
+        var result = Z_OK
+        repeat {
+          // zlib counts in 32 bits.
+          let inputPiece = min(source.count - taken, 1 << 30)
+          let outputPiece = min(size + 1 - count, 1 << 30)
+          stream.next_in = source.baseAddress.map { $0 + taken }
+          stream.avail_in = UInt32(inputPiece)
+          stream.next_out = buffer.baseAddress.map { $0 + count }
+          stream.avail_out = UInt32(outputPiece)
+          result = CZlib.inflate(&stream, Z_NO_FLUSH)
+          taken += inputPiece - Int(stream.avail_in)
+          count += outputPiece - Int(stream.avail_out)
+        } while result == Z_OK && count <= size
+        isComplete = result == Z_STREAM_END && taken == source.count && count == size
+      }
+    }
+    return isComplete ? inflated : nil
+  }
+}
