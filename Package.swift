@@ -57,7 +57,9 @@ let package = Package(
       swiftSettings: strict),
 
     // 5 · finetuning
-    .target(name: "Training", dependencies: ["Evaluation"], swiftSettings: strict),
+    .target(
+      name: "Training", dependencies: ["Evaluation", "Checkpoints", "ChestXray", "Engine"],
+      swiftSettings: strict),
 
     // 6 · the command line
     .executableTarget(

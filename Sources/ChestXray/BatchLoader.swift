@@ -1,5 +1,6 @@
 import Dispatch
 import Platform
+import Tensors
 
 /// Some samples as a network takes them. N samples, C channels, S × S pixels, L classes.
 public struct Batch: Equatable, Sendable {
@@ -7,12 +8,10 @@ public struct Batch: Equatable, Sendable {
   public var samples: [Int]
   /// N · C · S · S values: sample, channel, row, column.
   public var pixels: [Float]
-  /// N · L: 1 positive, 0 negative or unknown.
-  public var labels: [Float]
-  /// N · L: 1 where the label is known, 0 where it is masked.
-  public var known: [Float]
+  /// N · L.
+  public var labels: [Label]
   /// N: what the network is shown of each image.
-  public var windows: [CropWindow]
+  public var views: [ImageView]
 
   public var count: Int { samples.count }
 }
@@ -84,7 +83,7 @@ public final class BatchLoader {
     _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
   ) -> Result<Batch, ChestXrayError> {
     let size = dataset.preparation.valueCount
-    var results: [Result<CropWindow, ChestXrayError>] = []
+    var results: [Result<ImageView, ChestXrayError>] = []
     let pixels = [Float](unsafeUninitializedCapacity: samples.count * size) { buffer, initialized in
       buffer.initialize(repeating: 0)
       nonisolated(unsafe) let planes = buffer
@@ -95,17 +94,11 @@ public final class BatchLoader {
       }
       initialized = samples.count * size
     }
-    var batch = Batch(samples: samples, pixels: pixels, labels: [], known: [], windows: [])
+    var batch = Batch(samples: samples, pixels: pixels, labels: samples.flatMap(dataset.labels), views: [])
     for result in results {
       switch result {
-      case .success(let window): batch.windows.append(window)
+      case .success(let view): batch.views.append(view)
       case .failure(let error): return .failure(error)
-      }
-    }
-    for sample in samples {
-      for label in dataset.labels(of: sample) {
-        batch.labels.append(label == .positive ? 1 : 0)
-        batch.known.append(label == .unknown ? 0 : 1)
       }
     }
     return .success(batch)

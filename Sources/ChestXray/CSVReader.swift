@@ -2,11 +2,11 @@
 ///
 /// Quoted fields can hold commas, line ends and doubled quotes; lines end with LF or CRLF, the last one with or without;
 /// a byte order mark and blank lines are skipped. What is not UTF-8 becomes U+FFFD. Nothing is known of headers here.
-struct CSVReader {
-  struct Row: Equatable {
+public struct CSVReader {
+  public struct Row: Equatable, Sendable {
     /// The line on which the row begins, from 1.
-    var line: Int
-    var fields: [String]
+    public var line: Int
+    public var fields: [String]
   }
 
   private let bytes: [UInt8]
@@ -89,11 +89,18 @@ struct CSVReader {
 }
 
 /// Comma-separated values under a header: every row has a field for each of its names.
-struct CSVTable {
+public struct CSVTable {
   /// Without the empty names at its end, which NIH's files have. A name with a comma in brackets, as
   /// `OriginalImage[Width,Height]`, is two columns, in the header and in the rows.
-  let header: [String]
-  let rows: [CSVReader.Row]
+  public let header: [String]
+  public let rows: [CSVReader.Row]
+
+  /// The table in the file at `path`.
+  ///
+  /// Errors: `platform`, `fileTooLarge`, and those of the bytes.
+  public init(path: String) throws(ChestXrayError) {
+    try self.init(try contents(of: path, atMost: ListFile.largestFile), path: path)
+  }
 
   /// Errors: `empty` without a header, `columns` for a row of another length, and those of `CSVReader`. Empty fields
   /// beyond the header are dropped.

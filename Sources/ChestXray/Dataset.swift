@@ -26,6 +26,32 @@ public struct Dataset: Sendable {
     columns = table.columns(for: self.classes)
   }
 
+  /// Images without labels, in this order: files, or folders of which every image is taken.
+  ///
+  /// Errors: `platform` where nothing is there, `noImages` for an empty folder, those of `ImagePreparation`.
+  public init(images: [String], preprocessing: Preprocessing) throws(ChestXrayError) {
+    var paths: [String] = []
+    for path in images {
+      if isFolder(path) {
+        let folder = try ImageFolder(path: path)
+        paths += try folder.images().map { path + (path.hasSuffix("/") ? "" : "/") + $0 }
+      } else if somethingStands(at: path) {
+        paths.append(path)
+      } else {
+        throw .platform(.missing(path: path))
+      }
+    }
+    table = LabelTable(
+      findings: [],
+      samples: paths.map {
+        Sample(image: fileName(of: $0), labels: [], patient: patientDigits(ofImage: $0).flatMap(patientName))
+      })
+    classes = []
+    preparation = try ImagePreparation(preprocessing)
+    self.paths = paths
+    columns = []
+  }
+
   public var count: Int { table.samples.count }
 
   /// The classes that the table has no labels for.
@@ -42,12 +68,12 @@ public struct Dataset: Sendable {
   /// Errors: those of `Radiograph.read`.
   func write(
     _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>
-  ) -> Result<CropWindow, ChestXrayError> {
+  ) -> Result<ImageView, ChestXrayError> {
     do {
       let radiograph = try Radiograph.read(paths[index])
       var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
-      return .success(
-        preparation.write(radiograph, augmentation: augmentation, random: &random, into: planes))
+      let window = preparation.write(radiograph, augmentation: augmentation, random: &random, into: planes)
+      return .success(ImageView(width: radiograph.width, height: radiograph.height, window: window))
     } catch {
       return .failure(error)
     }

@@ -23,7 +23,7 @@ public struct FindingBox: Equatable, Sendable {
   ///
   /// Errors: `platform`, and `table` with `columns`, `unknownFinding` or `box`.
   public static func read(_ path: String) throws(ChestXrayError) -> [FindingBox] {
-    let table = try CSVTable(contents(of: path, atMost: ListFile.largestFile), path: path)
+    let table = try CSVTable(path: path)
     guard table.header.count == 6, TableColumns.isImageColumn(table.header[0]) else {
       throw .table(path: path, line: 1, .columns(expected: 6, found: table.header.count))
     }

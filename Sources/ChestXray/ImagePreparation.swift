@@ -22,6 +22,21 @@ public struct CropWindow: Equatable, Sendable {
   }
 }
 
+/// A radiograph's own size, and what of it a network was shown.
+public struct ImageView: Equatable, Sendable {
+  /// Pixels.
+  public var width: Int
+  /// Pixels.
+  public var height: Int
+  public var window: CropWindow
+
+  public init(width: Int, height: Int, window: CropWindow) {
+    self.width = width
+    self.height = height
+    self.window = window
+  }
+}
+
 /// One image as a network takes it.
 public struct PreparedImage: Equatable, Sendable {
   /// `channels · size · size` values: channel, row, column.

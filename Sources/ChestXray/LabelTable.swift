@@ -1,10 +1,4 @@
-/// What is known of a finding in an image.
-public enum Label: UInt8, Sendable {
-  case negative = 0
-  case positive = 1
-  /// Masked in loss and scores.
-  case unknown = 2
-}
+import Tensors
 
 /// One image of a list.
 public struct Sample: Equatable, Sendable {
@@ -124,7 +118,7 @@ private struct RowIndex {
 }
 
 /// What follows the last slash.
-func fileName(of path: String) -> String {
+public func fileName(of path: String) -> String {
   path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
 }
 

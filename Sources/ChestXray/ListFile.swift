@@ -1,3 +1,5 @@
+import Tensors
+
 /// A list of images or a table of labels, as its file has it. The dialect is told by content:
 ///
 /// - `00001522_000.png 0 0 1 …`: a name and fourteen zeros or ones, in the order of `Finding` (the 70/10/20 lists);

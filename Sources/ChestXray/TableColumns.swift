@@ -1,3 +1,5 @@
+import Tensors
+
 /// Which columns of a CSV name the image and the patient, and which hold labels.
 struct TableColumns {
   let image: Int

@@ -36,21 +36,19 @@ public struct HeatmapImage: Sendable {
   /// Draws `map`.
   ///
   /// - Parameters:
-  ///   - window: what the network saw of the original, in its pixels.
-  ///   - original: width and height of the radiograph.
+  ///   - view: the radiograph's sides, and what the network saw of it.
   ///   - input: the side of the network's input, in pixels.
   ///   - depth: 8 or 16 bits.
   public init(
-    _ map: ClassActivationMap, window: CropWindow, original: (width: Int, height: Int), input: Int, size: Size,
-    scale: Scale, depth: Int
+    _ map: ClassActivationMap, view: ImageView, input: Int, size: Size, scale: Scale, depth: Int
   ) {
     precondition(depth == 8 || depth == 16)
     // Where the map's left and top edge and its extent lie, in pixels of the picture.
     let frame: CropWindow
     switch size {
     case .original:
-      (width, height) = original
-      frame = window
+      (width, height) = (view.width, view.height)
+      frame = view.window
     case .input:
       (width, height) = (input, input)
       frame = CropWindow(x: 0, y: 0, width: Double(input), height: Double(input))

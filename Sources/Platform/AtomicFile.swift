@@ -85,6 +85,18 @@ extension String {
   fileprivate func ifEmpty(_ other: String) -> String { isEmpty ? other : self }
 }
 
+/// Whether anything has the name `path`, a broken link included.
+public func somethingStands(at path: String) -> Bool {
+  var status = stat()
+  return lstat(path, &status) == 0
+}
+
+/// Whether `path` is a folder, or a link to one.
+public func isFolder(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
 /// Creates the folder `path`, and those above it, where they do not exist.
 public func createFolder(_ path: String) throws(PlatformError) {
   do {
@@ -93,4 +105,14 @@ public func createFolder(_ path: String) throws(PlatformError) {
     let code = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code ?? Int(EACCES)
     throw .cannotCreate(path: path, errno: Int32(truncatingIfNeeded: code))
   }
+}
+
+/// Adds `line` and a line end to the file at `path` in one write, so that a log never holds half a line of two writers.
+public func appendLine(_ line: String, to path: String) throws(PlatformError) {
+  let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw .cannotCreate(path: path, errno: errno) }
+  defer { close(descriptor) }
+  let bytes = Array((line + "\n").utf8)
+  let written = bytes.withUnsafeBytes { buffer in buffer.baseAddress.map { systemWrite(descriptor, $0, buffer.count) } }
+  guard written == bytes.count else { throw .writeFailed(path: path, errno: written == -1 ? errno : ENOSPC) }
 }

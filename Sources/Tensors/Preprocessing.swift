@@ -33,6 +33,17 @@ public struct Preprocessing: Equatable, Sendable {
 
   public var channels: Int { mean.count }
 
+  /// The same for a network input of `size` pixels: the share that a central crop takes of the image stays.
+  public func scaled(to size: Int) -> Preprocessing {
+    var scaled = self
+    switch geometry {
+    case .centerCrop(let resize, let crop):
+      scaled.geometry = .centerCrop(resize: (size * resize + crop / 2) / crop, crop: size)
+    case .resize: scaled.geometry = .resize(size: size)
+    }
+    return scaled
+  }
+
   /// torchvision's evaluation transform for ImageNet weights, scaled to `imageSize`: Resize(256·s/224), CenterCrop(s).
   public static func imageNet(imageSize: Int = 224) -> Preprocessing {
     Preprocessing(

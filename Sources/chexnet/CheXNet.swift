@@ -20,7 +20,9 @@ struct CheXNet: ParsableCommand {
       output, 74 input/output error, 75 interrupted and saved; `chexnet help exit-codes` lists all.
       """,
     version: toolVersion,
-    subcommands: [])
+    subcommands: [
+      FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self,
+    ])
 
   static func main() {
     do {

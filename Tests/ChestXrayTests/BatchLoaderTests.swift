@@ -45,7 +45,7 @@ import Testing
       for (place, sample) in batch.samples.enumerated() {
         let alone = preparation.prepare(try radiograph(Self.images[sample]))
         #expect(Array(batch.pixels[place * 2352..<(place + 1) * 2352]) == alone.pixels)
-        #expect(batch.windows[place] == alone.window)
+        #expect(batch.views[place].window == alone.window)
       }
     }
   }

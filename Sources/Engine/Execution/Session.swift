@@ -1,3 +1,5 @@
+import Tensors
+
 /// Images as the network takes them: N·C·H·W, normalised.
 public struct ImageBatch: Sendable {
   /// N.
@@ -25,13 +27,6 @@ public struct Inference: Sendable {
 
 /// Labels of N images for L findings.
 public struct LabelBatch: Equatable, Sendable {
-  public enum Label: Int8, Sendable {
-    case negative = 0
-    case positive = 1
-    /// Takes no part in the loss or in scores.
-    case unknown = -1
-  }
-
   /// `[N, L]`.
   public let labels: [Label]
 

@@ -1,0 +1,119 @@
+import Engine
+import Foundation
+import Platform
+import Tensors
+import WeightFormats
+
+/// Everything that a run needs to go on as if it had never stopped: one file, so that its parts cannot disagree.
+struct TrainingState: Equatable {
+  /// Epochs finished.
+  var epoch = 0
+  /// Steps done of the epoch after them.
+  var step = 0
+  /// Sums over those steps.
+  var lossSum = 0.0
+  var knownCount = 0
+  var schedule: LearningRateSchedule
+  /// The lowest validation loss so far, and the epoch (from 1) that had it.
+  var bestLoss = Double.infinity
+  var bestEpoch = 0
+  var weights: Weights
+  var moments: OptimizerMoments
+
+  /// Writes the state to `path`, whole or not at all, over an earlier one.
+  ///
+  /// A safetensors file: the flat weights and moments as tensors, the counters as JSON in its metadata, with the SHA-256 of
+  /// the tensors' bytes. Doubles are written so that they read back equal.
+  func save(to path: String) throws(PlatformError) {
+    let tensors = [
+      ("weights", HostTensor(weights.values, shape: [weights.values.count])),
+      ("moments.first", HostTensor(moments.first, shape: [moments.first.count])),
+      ("moments.second", HostTensor(moments.second, shape: [moments.second.count])),
+    ]
+    let counters: JSONValue = [
+      "epoch": JSONValue(epoch), "step": JSONValue(step), "loss_sum": JSONValue(lossSum),
+      "known": JSONValue(knownCount),
+      "reductions": JSONValue(schedule.reductions), "schedule_best": finite(schedule.bestLoss),
+      "bad_epochs": JSONValue(schedule.badEpochs), "best_loss": finite(bestLoss), "best_epoch": JSONValue(bestEpoch),
+      "optimizer_steps": JSONValue(moments.steps),
+    ]
+    let metadata = [
+      ("format", "chexnet-training-state"), ("version", "1"), ("state", counters.text()),
+      ("sha256", Self.digest(tensors.map(\.1.bytes))),
+    ]
+    try Safetensors.write(
+      tensors: tensors.map { (name: $0.0, tensor: $0.1) }, metadata: metadata.map { (key: $0.0, value: $0.1) },
+      to: path,
+      overwriting: true)
+  }
+
+  /// Reads the state at `path` for a run of `layout` and `schedule` (whose settings, not whose progress, are taken).
+  init(path: String, layout: ParameterLayout, schedule: LearningRateSchedule) throws(TrainingError) {
+    func damaged(_ reason: String) -> TrainingError { .damagedState(path: path, reason: reason) }
+    let tensors: NamedTensors
+    let metadata: [String: String]
+    do {
+      let file = try WeightFile.open(path: path)
+      metadata = Dictionary(file.metadata.map { ($0.key, $0.value) }) { first, _ in first }
+      tensors = try file.tensors()
+    } catch {
+      throw .cause(error)
+    }
+    guard metadata["format"] == "chexnet-training-state", metadata["version"] == "1" else {
+      throw damaged("it is another kind of file, or of another version of chexnet")
+    }
+    let names = ["weights", "moments.first", "moments.second"]
+    let found = names.compactMap { tensors[$0] }
+    guard found.count == 3, tensors.count == 3 else {
+      throw damaged("expected the tensors \(names.joined(separator: ", "))")
+    }
+    guard metadata["sha256"] == Self.digest(found.map(\.bytes)) else {
+      throw damaged("its bytes have not the SHA-256 that was recorded")
+    }
+    let counts = [layout.count, layout.trainedCount, layout.trainedCount]
+    guard found.allSatisfy({ $0.elementType == .float32 }), found.map(\.shape.count) == counts else {
+      throw damaged("its tensors belong to another network")
+    }
+    guard let text = metadata["state"], let counters = try? JSONValue.parse(text) else {
+      throw damaged("its counters cannot be read")
+    }
+    func integer(_ key: String) throws(TrainingError) -> Int {
+      guard let value = counters[key]?.integer, value >= 0 else { throw damaged("no counter “\(key)”") }
+      return value
+    }
+    func double(_ key: String) throws(TrainingError) -> Double {
+      guard let value = counters[key] else { throw damaged("no counter “\(key)”") }
+      return value.double ?? .infinity
+    }
+    self.schedule = schedule
+    self.schedule.reductions = try integer("reductions")
+    self.schedule.bestLoss = try double("schedule_best")
+    self.schedule.badEpochs = try integer("bad_epochs")
+    epoch = try integer("epoch")
+    step = try integer("step")
+    lossSum = try double("loss_sum")
+    knownCount = try integer("known")
+    bestLoss = try double("best_loss")
+    bestEpoch = try integer("best_epoch")
+    weights = Weights(layout: layout, values: found[0].floats())
+    moments = OptimizerMoments(
+      steps: try integer("optimizer_steps"), first: found[1].floats(), second: found[2].floats())
+  }
+
+  /// The state before the first step.
+  init(weights: Weights, schedule: LearningRateSchedule) {
+    self.weights = weights
+    self.schedule = schedule
+    let zeros = [Float](repeating: 0, count: weights.layout.trainedCount)
+    moments = OptimizerMoments(steps: 0, first: zeros, second: zeros)
+  }
+
+  private static func digest(_ blocks: [[UInt8]]) -> String {
+    var hash = SHA256()
+    for block in blocks { block.withUnsafeBytes { hash.update($0) } }
+    return hash.finish()
+  }
+}
+
+/// JSON has no infinity: it is null.
+private func finite(_ value: Double) -> JSONValue { value.isFinite ? JSONValue(value) : .null }

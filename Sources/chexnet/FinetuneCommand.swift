@@ -1,0 +1,207 @@
+import ArgumentParser
+import Checkpoints
+import Engine
+import Evaluation
+import Foundation
+import Platform
+import Training
+
+struct FinetuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "finetune", abstract: "Train a network on radiographs, from a checkpoint or from random weights.",
+    discussion: """
+      Examples:
+        chexnet finetune --data images --train train_list.txt --validation val_list.txt --weights densenet.safetensors
+        chexnet finetune --data images --train train_list.txt --validation val_list.txt --architecture densenet121
+
+      The run directory holds settings.json, metrics.csv, events.jsonl and checkpoints/best.safetensors (of the lowest
+      validation loss) and last.safetensors. The same command again goes on where the run stopped; Ctrl-C, SIGTERM, SIGHUP,
+      SIGUSR1 and SIGUSR2 save at the next step and exit with 130 or 75.
+      """)
+
+  @Option(
+    name: [.long, .customLong("data_dir")], help: ArgumentHelp("The folder of radiographs.", valueName: "folder"))
+  var data: String
+
+  @Option(
+    name: [.long, .customLong("train_image_list")],
+    help: ArgumentHelp("The list of images to learn from.", valueName: "list"))
+  var train: String
+
+  @Option(help: ArgumentHelp("The list of images to choose the best epoch by.", valueName: "list"))
+  var validation: String
+
+  @Option(help: ArgumentHelp("A table whose labels replace the lists' own.", valueName: "table.csv"))
+  var labels: String?
+
+  @Option(
+    name: [.long, .customLong("model_path")],
+    help: ArgumentHelp(
+      "Start from this checkpoint. Its head is replaced where its classes differ.", valueName: "checkpoint"))
+  var weights: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Start from random weights: densenet121, 161, 169, 201, or GROWTH:B1,B2,… such as 8:2,2,2.", valueName: "name"))
+  var architecture: String?
+
+  @Option(help: ArgumentHelp("The classes, with commas between; by default the list's findings.", valueName: "names"))
+  var classes: String?
+
+  @Option(
+    help: ArgumentHelp("The side of the network's input; by default the checkpoint's, else 224.", valueName: "pixels"))
+  var imageSize: Int?
+
+  @Option(help: ArgumentHelp("The run directory; by default runs/<date>-<n>.", valueName: "folder"))
+  var output: String?
+
+  @Option(help: ArgumentHelp("auto, never, or the run directory to go on with.", valueName: "auto|never|folder"))
+  var resume = "auto"
+
+  @Option(help: "Passes over the training list.")
+  var epochs = 100
+
+  @Option(name: [.long, .customLong("batch_size")], help: "Images that the network is given at a time.")
+  var batchSize = 16
+
+  @Option(help: ArgumentHelp("Batches a step.", valueName: "n"))
+  var gradientAccumulation = 1
+
+  @Option(help: "adam, adamw or sgd.")
+  var optimizer = TrainingOptions.OptimizerKind.adam
+
+  @Option(name: [.long, .customLong("lr")], help: "The learning rate at the start.")
+  var learningRate = 1e-4
+
+  @Option(help: "Of sgd.")
+  var momentum = 0.9
+
+  @Option(help: "Adam and SGD add it to the gradient, AdamW applies it to the weights.")
+  var weightDecay = 1e-5
+
+  @Option(help: "How the learning rate goes down: plateau (÷10), cosine, step (÷10 each third), constant.")
+  var schedule = Schedule.plateau
+
+  @Option(help: ArgumentHelp("Epochs without a better validation loss before plateau divides.", valueName: "epochs"))
+  var plateauPatience = 5
+
+  @Option(help: ArgumentHelp("Scale gradients down to this global norm.", valueName: "norm"))
+  var clipNorm: Double?
+
+  @Option(help: "bce, or weighted-bce: rarer labels weigh more.")
+  var loss = TrainingOptions.LossKind.bce
+
+  @Option(help: "What an unknown label is: ignore, zero or one.")
+  var uncertain = TrainingOptions.UncertainPolicy.ignore
+
+  @Option(help: "crop-flip (random resized crop and mirror), flip, or none.")
+  var augment = TrainingOptions.AugmentationKind.cropFlip
+
+  @Option(help: "Decides shuffling, augmentation and random weights.")
+  var seed: UInt64 = 123
+
+  @Flag(help: "Train although the lists share patients.")
+  var allowPatientOverlap = false
+
+  @Option(help: ArgumentHelp("Where to run: auto, or reference.", valueName: "name"))
+  var device = "auto"
+
+  @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: "bar, lines, none, or auto: bar on a terminal.")
+  var progress = ProgressLine.Style.auto
+
+  @Flag(help: "Print one JSON document at the end.")
+  var json = false
+
+  func validate() throws {
+    if (weights == nil) == (architecture == nil) {
+      throw ValidationError("Give --weights (a checkpoint), or --architecture for random weights; one of the two.")
+    }
+    for (name, value) in [
+      ("--epochs", epochs), ("--batch-size", batchSize), ("--gradient-accumulation", gradientAccumulation),
+      ("--image-size", imageSize ?? 1), ("--threads", threads ?? 1),
+    ] where value < 1 {
+      throw ValidationError("\(name) needs at least 1, found \(value).")
+    }
+    if !(learningRate > 0) { throw ValidationError("--learning-rate needs a number above 0, found \(learningRate).") }
+    if !(weightDecay >= 0) { throw ValidationError("--weight-decay needs 0 or more, found \(weightDecay).") }
+    if let clipNorm, !(clipNorm > 0) { throw ValidationError("--clip-norm needs a number above 0, found \(clipNorm).") }
+  }
+
+  func run() throws {
+    let (path, policy) = try runDirectory()
+    let pool = ThreadPool(threads: threads)
+    let finetuner = Finetuner(
+      options, output: path, resume: policy, backend: try backend(named: device, pool: pool), pool: pool)
+    let line = ProgressLine(progress)
+    Interruption.listen()
+    defer { line.clear() }
+    let summary = try finetuner { event in show(event, line) }
+    line.clear()
+    if json {
+      printJSON(summary.json)
+    } else if summary.wasFinished {
+      print("\(summary.run) is finished: \(summary.epochs) epochs. Give a larger --epochs to go on.")
+    } else {
+      print(summary.text)
+    }
+  }
+
+  private var options: TrainingOptions {
+    var options = TrainingOptions(
+      data: data, trainList: train, validationList: validation,
+      start: weights.map { .checkpoint(path: $0) } ?? .random(architecture: architecture ?? ""))
+    options.labels = labels
+    options.classes = classes.map { $0.split(separator: ",").map(String.init) }
+    options.imageSize = imageSize
+    options.epochs = epochs
+    options.batchSize = batchSize
+    options.gradientAccumulation = gradientAccumulation
+    options.optimizer = optimizer
+    options.learningRate = learningRate
+    options.momentum = momentum
+    options.weightDecay = weightDecay
+    options.schedule = schedule
+    options.plateauPatience = plateauPatience
+    options.clipNorm = clipNorm
+    options.loss = loss
+    options.uncertain = uncertain
+    options.augmentation = augment
+    options.seed = seed
+    options.allowsPatientOverlap = allowPatientOverlap
+    return options
+  }
+
+  /// Where the run is, and whether it may be gone on with.
+  private func runDirectory() throws -> (String, Finetuner.Resume) {
+    switch resume {
+    case "auto": return (output ?? Finetuner.newRunPath(), .automatic)
+    case "never": return (output ?? Finetuner.newRunPath(), .never)
+    default:
+      if let output, output != resume {
+        throw ValidationError("--resume \(resume) and --output \(output) name two runs; give one of them.")
+      }
+      return (resume, .required)
+    }
+  }
+
+  private func show(_ event: TrainingEvent, _ line: ProgressLine) {
+    switch event {
+    case .note(let text): line.line(text)
+    case .step(let epoch, let step, let steps, let loss, _):
+      line.show(step, of: steps, "epoch \(epoch)/\(epochs)  loss \(decimals(loss, 4))")
+    case .validating(let epoch, let done, let images):
+      line.show(done, of: images, "epoch \(epoch)/\(epochs)  validating")
+    case .epoch(let epoch): line.line(epoch.text(epochs: epochs))
+    }
+  }
+}
+
+extension TrainingOptions.OptimizerKind: ExpressibleByArgument {}
+extension TrainingOptions.LossKind: ExpressibleByArgument {}
+extension TrainingOptions.UncertainPolicy: ExpressibleByArgument {}
+extension TrainingOptions.AugmentationKind: ExpressibleByArgument {}
+extension Schedule: ExpressibleByArgument {}
+extension ProgressLine.Style: ExpressibleByArgument {}
