@@ -39,9 +39,8 @@ from dialects import ddp_name, set_keras_weights, without_counters
 
 DEFAULT_OUTPUT = ROOT / "fixtures" / "small-densenet"
 FIRST = dict(growth_rate=4, block_config=(2, 3), num_init_features=8, bn_size=4, num_classes=14)
-# Of a hundred seeds, one that keeps the input of every ReLU over 10⁻⁴ away from 0 in the first training pass, so that float32
-# opens the same gates as float64.
-SEED = 88
+# Of many seeds, two that keep every decision (see `watch_decisions`) and every gradient away from rounding.
+SEED_FIRST, SEED_SECOND = 1352, 164
 SECOND = dict(growth_rate=3, block_config=(1, 2, 1), num_init_features=6, bn_size=4, num_classes=5)
 
 
@@ -66,12 +65,14 @@ def make_network(options, random, channels=3, epsilon=1e-5, momentum=0.1):
                 count = module.num_features
                 sign = torch.from_numpy(np.where(random.random(count) < 0.25, -1.0, 1.0))
                 module.weight.copy_(sign * uniform(random, count, 0.5, 1.5))
-                module.bias.copy_(uniform(random, count, -0.5, 0.75))
+                module.bias.copy_(uniform(random, count, -0.5, 0.5))
                 module.running_mean.copy_(uniform(random, count, -0.5, 0.5))
                 module.running_var.copy_(uniform(random, count, 1, 4))
             elif isinstance(module, torch.nn.Linear):
                 module.weight.copy_(uniform(random, module.weight.shape, -2, 2))
                 module.bias.copy_(uniform(random, module.bias.shape, -1, 1))
+        # A low shift in the stem shuts some window of the max pool in every channel (see `make_first`).
+        network.features.norm0.bias.copy_((network.features.norm0.bias - 1).float())
     return network
 
 
@@ -115,6 +116,22 @@ def evaluate(network, images, final_relu=True):
     return {"logits": logits, "probabilities": logits.sigmoid(), "features": features, "cam": cam}
 
 
+def watch_decisions(network, margins):
+    """Appends to `margins`, in every forward pass, how far the input of each ReLU is from 0 and, in the max pool, the largest
+    positive value from the next. Where that is well above float32's rounding, float32 opens the same gates as float64, and a
+    test's tolerance need not allow for others. Returns the hooks."""
+    def pool_gap(_, inputs):
+        windows = F.unfold(F.pad(inputs[0].detach(), (1, 1, 1, 1)), 3, stride=2)
+        first, second = windows.unflatten(1, (-1, 9)).topk(2, 2).values.unbind(2)
+        margins.append((first - second)[first > 0].min().item())
+
+    hooks = [network.features.pool0.register_forward_pre_hook(pool_gap)]
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            hooks.append(module.register_forward_hook(lambda _, __, output: margins.append(output.detach().abs().min().item())))
+    return hooks
+
+
 def semantic_name(module):
     """What the reference calls the output of a torchvision module; None where it is not kept."""
     fixed = {"conv0": "stem.conv0", "norm0": "stem.norm0", "pool0": "stem.pool"}
@@ -131,14 +148,12 @@ def semantic_name(module):
 def train_once(network, images, labels, activations=False):
     """One forward and backward pass in train mode: activations, loss, gradients, running statistics behind it."""
     result, margins = {}, []
-    hooks = []
+    hooks = watch_decisions(network, margins)
     for name, module in network.named_modules():
         if activations and semantic_name(name):
             # Cloned: the ReLU behind a batch norm works in place.
             hooks.append(module.register_forward_hook(
                 lambda _, __, output, key=semantic_name(name): result.__setitem__("train." + key, output.detach().clone())))
-        if isinstance(module, torch.nn.BatchNorm2d):
-            hooks.append(module.register_forward_hook(lambda _, __, output: margins.append(output.abs().min().item())))
     network.train()
     images = images.clone().requires_grad_()
     features = network.features(images).relu()
@@ -154,7 +169,7 @@ def train_once(network, images, labels, activations=False):
     result |= {"gradient.images": images.grad, "gradient.logits": logits.grad}
     result |= {"gradient." + name: parameter.grad.clone() for name, parameter in network.named_parameters()}
     result |= {"running." + k: v for k, v in without_counters(network).items() if "running_" in k}
-    assert min(margins) > 1e-4, f"the input of a ReLU is {min(margins):.1e} from 0"
+    assert min(margins) > 1e-4, f"a decision is {min(margins):.1e} wide"
     return result
 
 
@@ -162,7 +177,8 @@ def optimize(network, make_optimizer, images, labels, steps, clip=None):
     """Losses before each of `steps` steps on the same batch, the gradient's norms (before clipping), and the last state."""
     network.train()
     optimizer = make_optimizer(network.parameters())
-    losses, norms = [], []
+    losses, norms, margins = [], [], []
+    hooks = watch_decisions(network, margins)
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
         loss = masked_loss(network(images), labels)
@@ -170,6 +186,9 @@ def optimize(network, make_optimizer, images, labels, steps, clip=None):
         norms.append(torch.nn.utils.clip_grad_norm_(network.parameters(), clip or float("inf")).item())
         optimizer.step()
         losses.append(loss.item())
+    for hook in hooks:
+        hook.remove()
+    assert min(margins) > 1e-5, f"a decision is {min(margins):.1e} wide"
     double = lambda values: torch.tensor(values, dtype=torch.float64)
     return double(losses), double(norms), without_counters(network)
 
@@ -264,7 +283,7 @@ def write_tensors(tensors, path):
 
 
 def make_first(folder):
-    random = np.random.Generator(np.random.PCG64(SEED))
+    random = np.random.Generator(np.random.PCG64(SEED_FIRST))
     network = make_network(FIRST, random)
     start = without_counters(network)
     images, labels = uniform(random, (3, 3, 36, 20), -2, 2), make_labels(random, (3, 14))
@@ -273,6 +292,10 @@ def make_first(folder):
     reference = {"images": images, "labels": labels, "positive_weights": positive, "negative_weights": negative}
     reference |= {"eval." + name: tensor for name, tensor in evaluate(network, images).items()}
     reference |= train_once(network, images, labels, activations=True)
+    # A channel that no ReLU ever shuts has its shift taken away by the batch norms behind it: its gradient is zero but for
+    # rounding, which Adam would blow up to a whole step.
+    gradients = torch.cat([reference["gradient." + name].abs().flatten() for name, _ in network.named_parameters()])
+    assert gradients[gradients > 0].min() > 1e-7, "a gradient is all rounding"
     logits = reference["train.logits"].clone().requires_grad_()
     weighted = masked_loss(logits, labels, positive, negative)
     weighted.backward()
@@ -287,7 +310,7 @@ def make_first(folder):
 
 
 def make_second(folder):
-    random = np.random.Generator(np.random.PCG64(SEED))
+    random = np.random.Generator(np.random.PCG64(SEED_SECOND))
     network = make_network(SECOND, random, channels=1, epsilon=1e-3, momentum=0.01)
     images, labels = uniform(random, (2, 1, 37, 45), -2, 2), make_labels(random, (2, 5))
     write_tensors(float32_state(network), folder / "weights-second.safetensors")

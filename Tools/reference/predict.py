@@ -46,11 +46,12 @@ def batches(paths, dtype=torch.float32, size=8):
 
 def load_network(path):
     """torchvision's DenseNet with the weights, in eval mode."""
-    state = load_file(path) if str(path).endswith(".safetensors") else torch.load(path, map_location="cpu", weights_only=True)
+    is_safetensors = str(path).endswith(".safetensors")
+    state = load_file(path) if is_safetensors else torch.load(path, map_location="cpu", weights_only=True)
     layers = [re.match(r"features\.denseblock(\d+)\.denselayer(\d+)\.conv2\.weight", name) for name in state]
     layers = [(int(match[1]), int(match[2])) for match in layers if match]
     if not layers:
-        raise SystemExit(f"{path} has no features.denseblock….denselayer….conv2.weight: not a state_dict of torchvision's names")
+        raise SystemExit(f"{path} has no features.denseblock1.denselayer1.conv2.weight: not torchvision's names")
     network = DenseNet(
         growth_rate=state["features.denseblock1.denselayer1.conv2.weight"].shape[0],
         block_config=[sum(block == index for block, _ in layers) for index in range(1, max(layers)[0] + 1)],
