@@ -12,16 +12,21 @@ struct CheXNet: ParsableCommand {
 
       A first run without any data of your own:
         chexnet demo-data --output demo
-        chexnet finetune --data demo --train demo/train_list.txt --validation demo/val_list.txt \\
-          --architecture 8:2,2,2 --image-size 64 --output demo-run
-        chexnet evaluate demo-run/checkpoints/best.safetensors --data demo --test demo/test_list.txt
+        chexnet finetune --data demo --train demo/train_list.txt \\
+          --validation demo/val_list.txt --architecture 16:2,4 --image-size 64 \\
+          --epochs 12 --learning-rate 4e-3 --schedule cosine --augment flip \\
+          --output demo-run
+        chexnet evaluate demo-run/checkpoints/best.safetensors \\
+          --data demo --test demo/test_list.txt
 
-      Exit statuses: 0 done, 64 usage, 65 bad data, 66 input missing, 69 device not available, 73 cannot create the
-      output, 74 input/output error, 75 interrupted and saved; `chexnet help exit-codes` lists all.
+      Exit statuses: 0 done, 10 diverged, 12 a gate failed, 13 unsafe file,
+      64 usage, 65 bad data, 66 input missing, 69 device not available, 70 a bug
+      of ours, 71 out of memory, 73 cannot create the output, 74 input/output
+      error, 75 interrupted and saved, 130 interrupted by Ctrl-C.
       """,
     version: toolVersion,
     subcommands: [
-      FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self,
+      FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self, DemoDataCommand.self,
     ])
 
   static func main() {

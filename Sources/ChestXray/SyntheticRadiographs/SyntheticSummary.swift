@@ -1,3 +1,5 @@
+import Platform
+
 /// What was written, for the one who asked for it.
 public struct SyntheticSummary: Equatable, Sendable {
   /// One of the three lists.
@@ -21,5 +23,39 @@ public struct SyntheticSummary: Equatable, Sendable {
         imagesWithoutFinding: entries.count { $0.findings.isEmpty },
         positives: Finding.allCases.map { finding in entries.count { $0.findings.contains(finding) } })
     }
+  }
+}
+
+extension SyntheticSummary {
+  /// A line a list:
+  ///
+  ///     demo/train_list.txt   700 images of  231 patients,   84 without a finding; 153 to 165 of each finding
+  public func text(folder: String) -> String {
+    func padded(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+    let width = lists.map(\.file.count).max() ?? 0
+    return lists.map { list in
+      let name = "\(folder)/\(list.file)" + String(repeating: " ", count: width - list.file.count)
+      return "\(name) \(padded("\(list.images)", 6)) images of \(padded("\(list.patients)", 5)) patients, "
+        + "\(padded("\(list.imagesWithoutFinding)", 5)) without a finding; "
+        + "\(list.positives.min() ?? 0) to \(list.positives.max() ?? 0) of each finding\n"
+    }.joined()
+  }
+
+  /// `{"folder", "lists": [{"file", "images", "patients", "without_finding", "positives": {finding: count}}]}`.
+  public func json(folder: String) -> JSONValue {
+    [
+      "folder": .string(folder),
+      "lists": .array(
+        lists.map { list in
+          [
+            "file": .string(list.file), "images": JSONValue(list.images), "patients": JSONValue(list.patients),
+            "without_finding": JSONValue(list.imagesWithoutFinding),
+            "positives": .object(
+              JSONObject(zip(Finding.allCases, list.positives).map { ($0.name, JSONValue($1)) })),
+          ]
+        }),
+    ]
   }
 }
