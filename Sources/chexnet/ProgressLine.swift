@@ -13,7 +13,9 @@ final class ProgressLine {
 
   private let style: Style
   private let clock = ContinuousClock()
-  private let start: ContinuousClock.Instant
+  /// When the work that is being shown began: progress that falls back is new work.
+  private var start: ContinuousClock.Instant
+  private var lastDone = 0
   private var lastDrawn: ContinuousClock.Instant?
   private var isLive = false
 
@@ -29,13 +31,19 @@ final class ProgressLine {
   func show(_ done: Int, of total: Int, _ what: @autoclosure () -> String) {
     guard style != .none, total > 0 else { return }
     let now = clock.now
+    if done < lastDone { start = now }
+    lastDone = done
     if let lastDrawn, now - lastDrawn < interval { return }
-    // A log begins with silence: short work needs no line.
-    if style == .lines, now - start < interval { return }
+    if style == .lines && lastDrawn == nil {
+      // A log begins with silence: short work needs no line.
+      lastDrawn = now
+      return
+    }
     lastDrawn = now
-    let rate = Double(done) / max((now - start) / .seconds(1), 1e-9)
-    let rest = rate > 0 ? Double(total - done) / rate : 0
-    let count = "\(done)/\(total)  \(what())  \(Self.time(rest)) left"
+    let seconds = (now - start) / .seconds(1)
+    // The first item of new work says nothing about its pace.
+    let rest = seconds > 0.5 ? "  \(Self.time(seconds * Double(total - done) / Double(done))) left" : ""
+    let count = "\(done)/\(total)  \(what())\(rest)"
     guard style == .bar else { return standardError(count + "\n") }
     let width = Self.terminalWidth
     let bar = 20

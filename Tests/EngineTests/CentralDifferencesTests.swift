@@ -176,7 +176,8 @@ private let pool = ThreadPool(threads: 2)
     ) {
       let session = ReferenceSession<Double>(plan, pool: pool)
       session.values = values
-      let result = session.accumulate(images, count: 2, labels: labels, weights: nil, lossScale: 0.2)
+      let result = session.accumulate(
+        images, count: 2, labels: labels, weights: nil, lossScale: 0.2, wantsImageGradients: true)
       return (result.lossSum * 0.2, session, result.imageGradients)
     }
     let trained = plan.layout.trainedCount

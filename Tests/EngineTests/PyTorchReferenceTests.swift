@@ -60,7 +60,8 @@ private struct SmallNetwork {
     let labels = try labels()
     let known = Double(labels.knownCount)
     let result = session.accumulate(
-      try images(Scalar.self), count: count, labels: labels, weights: nil, lossScale: 1 / known)
+      try images(Scalar.self), count: count, labels: labels, weights: nil, lossScale: 1 / known,
+      wantsImageGradients: true)
     return (session, result.tape, result.lossSum / known, result.imageGradients)
   }
 }

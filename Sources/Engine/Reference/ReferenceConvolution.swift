@@ -111,17 +111,15 @@ struct ReferenceConvolution {
     withUnsafeTemporaryAllocation(of: Scalar.self, capacity: input.channels * kernel * kernel * output.area) {
       columns in
       let base = SharedPointer(columns).base
-      var next = base
-      eachRow(input) { channel, row, column in
-        for p in 0..<output.height {
-          let y = p * stride + row - padding
-          for q in 0..<output.width {
-            let x = q * stride + column - padding
-            let isInside = y >= 0 && y < input.height && x >= 0 && x < input.width
-            next[q] = isInside ? image[(channel * input.height + y) * input.width + x] : 0
-          }
-          next += output.width
+      eachRow(input, output) { row in
+        let next = base + row.column
+        guard let source = row.source else {
+          for q in 0..<output.width { next[q] = 0 }
+          return
         }
+        for q in 0..<row.inside.lowerBound { next[q] = 0 }
+        for q in row.inside { next[q] = image[source + q * stride] }
+        for q in row.inside.upperBound..<output.width { next[q] = 0 }
       }
       body(base)
     }
@@ -132,26 +130,46 @@ struct ReferenceConvolution {
     _ columns: UnsafePointer<Scalar>, _ input: FeatureShape, _ output: FeatureShape,
     into image: UnsafeMutablePointer<Scalar>
   ) {
-    var next = columns
-    eachRow(input) { channel, row, column in
-      for p in 0..<output.height {
-        let y = p * stride + row - padding
-        if y >= 0 && y < input.height {
-          for q in 0..<output.width {
-            let x = q * stride + column - padding
-            if x >= 0 && x < input.width { image[(channel * input.height + y) * input.width + x] += next[q] }
-          }
-        }
-        next += output.width
-      }
+    eachRow(input, output) { row in
+      guard let source = row.source else { return }
+      let next = columns + row.column
+      for q in row.inside { image[source + q * stride] += next[q] }
     }
   }
 
-  /// The rows of the matrix of columns, in order: (channel, row and column of the kernel).
-  private func eachRow(_ input: FeatureShape, _ body: (Int, Int, Int) -> Void) {
+  /// One row of outputs as one element of the kernel sees it.
+  private struct Row {
+    /// Where its Q elements begin in the matrix of columns.
+    let column: Int
+    /// Where the image's element for output q = 0 is (q · stride further for the others); it may lie outside of the row, and
+    /// only those of `inside` are to be used. Nil where the whole row lies above or below the image.
+    let source: Int?
+    /// The outputs whose element lies inside of the image.
+    let inside: Range<Int>
+  }
+
+  /// Calls `body` for each row of each element of the kernel, in the order of the matrix of columns.
+  @inline(__always)
+  private func eachRow(_ input: FeatureShape, _ output: FeatureShape, _ body: (Row) -> Void) {
+    var column = 0
     for channel in 0..<input.channels {
       for row in 0..<kernel {
-        for column in 0..<kernel { body(channel, row, column) }
+        for offset in 0..<kernel {
+          let shift = offset - padding
+          // 0 ≤ q · stride + shift < W.
+          let first = min(max(0, (-shift + stride - 1) / stride), output.width)
+          let last = input.width > shift ? min(output.width, (input.width - shift - 1) / stride + 1) : 0
+          let inside = first..<max(first, last)
+          for p in 0..<output.height {
+            let y = p * stride + row - padding
+            let isInside = y >= 0 && y < input.height
+            body(
+              Row(
+                column: column, source: isInside ? (channel * input.height + y) * input.width + shift : nil,
+                inside: inside))
+            column += output.width
+          }
+        }
       }
     }
   }

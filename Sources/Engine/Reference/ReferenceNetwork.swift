@@ -85,8 +85,11 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
     return tape
   }
 
-  /// Adds the gradients of the trained parameters to `gradients`, from those of the logits, `[N, L]`; returns the images'.
-  func backward(_ tape: Tape, logitGradients: [Scalar], into gradients: inout [Scalar]) -> FeatureMaps<Scalar> {
+  /// Adds the gradients of the trained parameters to `gradients`, from those of the logits, `[N, L]`; returns the images',
+  /// where they are wanted: no parameter needs them.
+  func backward(
+    _ tape: Tape, logitGradients: [Scalar], into gradients: inout [Scalar], wantsImageGradients: Bool
+  ) -> FeatureMaps<Scalar>? {
     var dx = FeatureMaps<Scalar>(count: 0, shape: plan.image)
     let passed = plan.operations.filter { if case .loss = $0 { false } else { true } }
     precondition(passed.count == tape.records.count)
@@ -112,7 +115,11 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
       case (.stem(let stem), .stem(let image, let normalized, _, let sources)):
         dx = ReferenceMaxPool.backward(dx, sources: sources, input: stem.convolved)
         dx = normalizationGradient(normalized, stem.normalization, rectified: true, dx, &gradients)
-        dx = convolutionGradient(Self.stemConvolution, image, stem.convolution, dx, &gradients)
+        Self.stemConvolution.accumulateWeightGradient(
+          image, outputGradient: dx, into: &gradients, at: stem.convolution.weight, pool: pool)
+        guard wantsImageGradients else { return nil }
+        dx = Self.stemConvolution.inputGradient(
+          dx, weights: values[stem.convolution.weight], input: image.shape, pool: pool)
       case (.stem, _), (.denseLayer, _), (.transition, _), (.head, _), (.loss, _):
         preconditionFailure("the tape was not recorded by this plan")
       }

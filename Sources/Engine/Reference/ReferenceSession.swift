@@ -47,19 +47,22 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
     return network.forward(FeatureMaps(count: count, shape: plan.image, values: images))
   }
 
-  /// A forward and a backward pass; returns the tape, the sum of the loss and the images' gradients.
+  /// A forward and a backward pass; returns the tape, the sum of the loss and, where wanted, the images' gradients.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func accumulate(
-    _ images: [Scalar], count: Int, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
+    _ images: [Scalar], count: Int, labels: LabelBatch, weights: ClassWeights?, lossScale: Double,
+    wantsImageGradients: Bool = false
   ) -> (tape: ReferenceNetwork<Scalar>.Tape, lossSum: Double, imageGradients: [Scalar]) {
     precondition(plan.mode == .training, "gradients need a training plan")
     let tape = forward(images, count: count)
     let (sum, logitGradients) = ReferenceLoss.forward(
       logits: tape.logits, labels: labels, weights: weights, classCount: plan.architecture.classCount)
     let scale = Scalar(lossScale)
-    let imageGradients = network.backward(tape, logitGradients: logitGradients.map { $0 * scale }, into: &gradients)
-    return (tape, sum, imageGradients.values)
+    let imageGradients = network.backward(
+      tape, logitGradients: logitGradients.map { $0 * scale }, into: &gradients,
+      wantsImageGradients: wantsImageGradients)
+    return (tape, sum, imageGradients?.values ?? [])
   }
 
   @specialized(where Scalar == Float)
