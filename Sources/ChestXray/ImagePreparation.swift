@@ -110,11 +110,12 @@ public struct ImagePreparation: Sendable {
     normalization.write(
       resized, left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored,
       into: planes)
-    let scaleX = Double(source.width) / Double(width)
-    let scaleY = Double(source.height) / Double(height)
+    // Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
+    let across = { (pixels: Int) in Double(pixels * source.width) / Double(width) }
+    let down = { (pixels: Int) in Double(pixels * source.height) / Double(height) }
     return CropWindow(
-      x: Double(source.x) + Double(left) * scaleX, y: Double(source.y) + Double(top) * scaleY,
-      width: Double(size) * scaleX, height: Double(size) * scaleY, isMirrored: decision.isMirrored)
+      x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
+      isMirrored: decision.isMirrored)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.
