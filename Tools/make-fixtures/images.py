@@ -51,11 +51,11 @@ def chunk(kind, data):
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def png(width, height, depth, color, rows, extra=b"", compressed=None):
-    """A PNG by hand, for what Pillow does not write."""
+def png(width, height, depth, color, rows, extra=b"", streams=None):
+    """A PNG by hand, for what Pillow does not write. `streams`: the data of its IDAT chunks."""
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    data = zlib.compress(rows, 9) if compressed is None else compressed
-    return SIGNATURE + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    data = b"".join(chunk(b"IDAT", stream) for stream in streams or [zlib.compress(rows, 9)])
+    return SIGNATURE + chunk(b"IHDR", header) + extra + data + chunk(b"IEND", b"")
 
 
 def kinds():
@@ -175,9 +175,12 @@ def damaged():
     rows = b"".join(b"\0" + bytes([y] * 9) for y in range(9))
     stream = bytearray(zlib.compress(rows))
     stream[-1] ^= 1
-    files["wrong-adler"] = png(9, 9, 8, 0, rows, compressed=bytes(stream))
+    files["wrong-adler"] = png(9, 9, 8, 0, rows, streams=[bytes(stream)])
+    # In a chunk of its own, where libpng comes across it after the last row, and by itself would only warn.
+    files["wrong-adler-apart"] = png(9, 9, 8, 0, rows, streams=[bytes(stream[:-4]), bytes(stream[-4:])])
+    files["no-adler"] = png(9, 9, 8, 0, rows, streams=[bytes(stream[:-4])])
     files["wrong-filter"] = png(9, 9, 8, 0, b"\7" + rows[1:])
-    files["wrong-stream"] = png(9, 9, 8, 0, rows, compressed=b"not deflate")
+    files["wrong-stream"] = png(9, 9, 8, 0, rows, streams=[b"not deflate"])
     files["short-stream"] = png(9, 9, 8, 0, rows[:50])
     files["no-palette"] = png(9, 9, 8, 3, rows)
     files["beyond-palette"] = png(9, 9, 8, 3, rows, chunk(b"PLTE", bytes(8 * 3)))
