@@ -1,7 +1,8 @@
 /// The rows of comma-separated values, one after the other (RFC 4180).
 ///
-/// Quoted fields can hold commas, line ends and doubled quotes; lines end with LF or CRLF, the last one with or without;
-/// a byte order mark and blank lines are skipped. What is not UTF-8 becomes U+FFFD. Nothing is known of headers here.
+/// Quoted fields can hold commas, line ends and doubled quotes; lines end with LF or CRLF, the last one with or
+/// without; a byte order mark and blank lines are skipped. What is not UTF-8 becomes U+FFFD. Nothing is known of
+/// headers here.
 struct CSVReader {
   struct Row: Equatable {
     /// The line on which the row begins, from 1.

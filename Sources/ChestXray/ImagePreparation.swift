@@ -3,8 +3,8 @@ import Tensors
 
 /// The part of an original image that a network was shown, in the image's own pixels, from its upper left corner.
 ///
-/// A network's input pixel (column, row) of a side S covers the image from x + column · width / S, y + row · height / S.
-/// A window can reach beyond the image where a crop is larger than the resized image.
+/// A network's input pixel (column, row) of a side S covers the image from x + column · width / S, y + row · height /
+/// S. A window can reach beyond the image where a crop is larger than the resized image.
 public struct CropWindow: Equatable, Sendable {
   public var x: Double
   public var y: Double

@@ -20,14 +20,16 @@ public struct PixelBox: Equatable, Sendable {
 
 /// Pillow's antialiased bilinear resize of 8-bit pixels, bit for bit (Pillow 13, `Image.resize(size, BILINEAR)`).
 ///
-/// A triangle filter as wide as the reduction, in 22-bit fixed point, one axis after the other with 8-bit pixels between
-/// them. The order matters for the bits: Pillow 13 takes the vertical pass first where it drops more rows than twice
-/// the columns, else the horizontal one.
+/// A triangle filter as wide as the reduction, in 22-bit fixed point, one axis after the other with 8-bit pixels
+/// between them. The order matters for the bits: Pillow 13 takes the vertical pass first where it drops more rows than
+/// twice the columns, else the horizontal one.
 ///
-/// Why nothing is clamped: a pixel has at most 16384 weights (`Radiograph.largestSide`), each rounded by at most ½, so they
-/// add up to at most 2²² + 8192, and 255 · (2²² + 8192) + 2²¹ < 256 · 2²²: the result is a byte, and fits in 32 bits.
+/// Why nothing is clamped: a pixel has at most 16384 weights (`Radiograph.largestSide`), each rounded by at most ½, so
+/// they add up to at most 2²² + 8192, and 255 · (2²² + 8192) + 2²¹ < 256 · 2²²: the result is a byte, and fits in 32
+/// bits.
 enum Resampling {
-  /// The part `box` of `image`, cut out and then resized to `width` × `height`: pixels outside of the box have no weight.
+  /// The part `box` of `image`, cut out and then resized to `width` × `height`: pixels outside of the box have no
+  /// weight.
   ///
   /// `part`: the part of the result that is wanted, and all that is computed; nil for the whole. The long side of a
   /// resized strip can be far larger than any image that is worth making.

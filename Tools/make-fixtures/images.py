@@ -1,8 +1,8 @@
 """Makes fixtures/images: small synthetic images, what Pillow and torchvision make of them, and damaged files.
 
 Run from the repository root:  python Tools/make-fixtures/images.py
-Versions: Python 3.11 or later, numpy 2.4.6, pillow 13.0.0, torch 2.15.0, torchvision 0.29.2. Pillow's version matters: 13.0 was the
-first to take the vertical pass of a resize first for tall reductions, which moves some pixels by one level.
+Versions: Python 3.11 or later, numpy 2.4.6, pillow 13.0.0, torch 2.15.0, torchvision 0.29.2. Pillow's matters: 13.0
+takes the vertical pass of a resize first for tall reductions, which moves some pixels by one level.
 
 Expected pixels are raw bytes; their sizes are in the file names: <image>.<width>x<height>[.<channels>].u8, row by row.
 """
@@ -95,7 +95,8 @@ def interlaced_gray():
     """Adam7, which Pillow does not write: seven passes, each with rows of its own."""
     values = noise(61, 47, 1, 9)
     rows = b""
-    for x, y, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    for x, y, dx, dy in passes:
         for row in values[y::dy, x::dx]:
             rows += b"\0" + row.tobytes()
     header = struct.pack(">IIBBBBB", 61, 47, 8, 0, 0, 0, 1)
@@ -153,7 +154,8 @@ def preparations():
             save_raw(f"{name}.{label}.f32", tensor.numpy())
     # One channel, as torchxrayvision has it: Pillow's luma.
     image = Image.open(FOLDER / "rgb8.png").convert("L")
-    tensor = transforms.Compose([transforms.Resize((24, 24)), transforms.ToTensor(), transforms.Normalize([0.5], [1 / 2048])])(image)
+    luma = [transforms.Resize((24, 24)), transforms.ToTensor(), transforms.Normalize([0.5], [1 / 2048])]
+    tensor = transforms.Compose(luma)(image)
     save_raw("rgb8.luma-24.f32", tensor.numpy())
 
 
@@ -199,7 +201,8 @@ def readme():
     lines = [
         "# fixtures/images",
         "",
-        "Made by `Tools/make-fixtures/images.py`, used by `Tests/ChestXrayTests`. Synthetic: gradients with noise, no patient.",
+        "Made by `Tools/make-fixtures/images.py`, used by `Tests/ChestXrayTests`.",
+        "Synthetic: gradients with noise, no patient.",
         "",
         "| File | What | Made with |",
         "|---|---|---|",
