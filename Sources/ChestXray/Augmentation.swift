@@ -4,8 +4,8 @@ import Platform
 /// How training images are varied from epoch to epoch.
 public enum Augmentation: Equatable, Sendable {
   /// A random part of the image fills the network's square, and half of the images are mirrored: torchvision's
-  /// `RandomResizedCrop` (after Szegedy et al., CVPR 2015) and `RandomHorizontalFlip`. `area`: the least and the largest
-  /// share of the image that is kept; torchvision's is 0.08 … 1.
+  /// `RandomResizedCrop` (after Szegedy et al., CVPR 2015) and `RandomHorizontalFlip`. `area`: the least and the
+  /// largest share of the image that is kept; torchvision's is 0.08 … 1.
   case cropFlip(area: ClosedRange<Double> = 0.08...1)
   /// Half of the images are mirrored.
   case flip
@@ -21,8 +21,8 @@ public enum Augmentation: Equatable, Sendable {
     var isMirrored: Bool
   }
 
-  /// Decides for an image of `width` × `height` pixels. Whether it is mirrored is drawn first, so that it does not depend
-  /// on the image's size.
+  /// Decides for an image of `width` × `height` pixels. Whether it is mirrored is drawn first, so that it does not
+  /// depend on the image's size.
   func decide(width: Int, height: Int, random: inout CounterRandom) -> Decision {
     switch self {
     case .none:

@@ -59,7 +59,8 @@ public final class BatchLoader {
 
   /// The next batch; nil after the last.
   ///
-  /// Errors: those of `Radiograph.read`, for the first bad image of the batch in its order. Later calls go on behind it.
+  /// Errors: those of `Radiograph.read`, for the first bad image of the batch in its order. Later calls go on behind
+  /// it.
   public func next() throws(ChestXrayError) -> Batch? {
     guard let batch = ahead ?? begin() else { return nil }
     // Wait before beginning the following one: two at a time would share the threads and hold a third batch.

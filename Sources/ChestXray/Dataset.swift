@@ -1,7 +1,8 @@
 import Platform
 import Tensors
 
-/// The images of a list, found in their folder, with labels in the order of a network's classes: what batches are made of.
+/// The images of a list, found in their folder, with labels in the order of a network's classes: what batches are made
+/// of.
 public struct Dataset: Sendable {
   public let table: LabelTable
   /// The network's classes.

@@ -18,8 +18,8 @@ public struct FindingBox: Equatable, Sendable {
     self.height = height
   }
 
-  /// The boxes of `BBox_List_2017.csv`, in its order: image, finding (`Infiltrate` is Infiltration), x, y, width, height.
-  /// Its header, `Image Index,Finding Label,Bbox [x,y,w,h],,,`, splits into the same six columns.
+  /// The boxes of `BBox_List_2017.csv`, in its order: image, finding (`Infiltrate` is Infiltration), x, y, width,
+  /// height. Its header, `Image Index,Finding Label,Bbox [x,y,w,h],,,`, splits into the same six columns.
   ///
   /// Errors: `platform`, and `table` with `columns`, `unknownFinding` or `box`.
   public static func read(_ path: String) throws(ChestXrayError) -> [FindingBox] {

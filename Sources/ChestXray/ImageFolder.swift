@@ -39,8 +39,8 @@ public struct ImageFolder: Sendable {
   /// The paths of the images that a list names, in its order.
   ///
   /// A file name alone must be there once. A folder prefix must agree with the file's folders: it decides between files
-  /// of the same name, and a file in another folder is not the image. Two exceptions, where the name alone is enough: the
-  /// files lie flat in the folder, or the name is one of ChestX-ray14's, which are unique in the data set.
+  /// of the same name, and a file in another folder is not the image. Two exceptions, where the name alone is enough:
+  /// the files lie flat in the folder, or the name is one of ChestX-ray14's, which are unique in the data set.
   ///
   /// Errors: `ambiguous`, `namedTwice`, and one `imagesMissing` for all that are not there (exit 66).
   public func resolve(_ names: [String]) throws(ChestXrayError) -> [String] {

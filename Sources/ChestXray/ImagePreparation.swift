@@ -3,8 +3,8 @@ import Tensors
 
 /// The part of an original image that a network was shown, in the image's own pixels, from its upper left corner.
 ///
-/// A network's input pixel (column, row) of a side S covers the image from x + column · width / S, y + row · height / S.
-/// A window can reach beyond the image where a crop is larger than the resized image.
+/// A network's input pixel (column, row) of a side S covers the image from x + column · width / S, y + row · height /
+/// S. A window can reach beyond the image where a crop is larger than the resized image.
 public struct CropWindow: Equatable, Sendable {
   public var x: Double
   public var y: Double
@@ -125,11 +125,12 @@ public struct ImagePreparation: Sendable {
     normalization.write(
       resized, left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored,
       into: planes)
-    let scaleX = Double(source.width) / Double(width)
-    let scaleY = Double(source.height) / Double(height)
+    // Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
+    let across = { (pixels: Int) in Double(pixels * source.width) / Double(width) }
+    let down = { (pixels: Int) in Double(pixels * source.height) / Double(height) }
     return CropWindow(
-      x: Double(source.x) + Double(left) * scaleX, y: Double(source.y) + Double(top) * scaleY,
-      width: Double(size) * scaleX, height: Double(size) * scaleY, isMirrored: decision.isMirrored)
+      x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
+      isMirrored: decision.isMirrored)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.

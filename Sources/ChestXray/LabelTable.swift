@@ -122,7 +122,8 @@ public func fileName(of path: String) -> String {
   path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
 }
 
-/// The digits of the patient in a name of ChestX-ray14: `00001522` of `images_006/00001522_000.png`; nil for other names.
+/// The digits of the patient in a name of ChestX-ray14: `00001522` of `images_006/00001522_000.png`; nil for other
+/// names.
 func patientDigits(ofImage path: String) -> String? {
   let name = Array(fileName(of: path).utf8)
   let isDigit = { (byte: UInt8) in byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }

@@ -1,7 +1,7 @@
 import Tensors
 
-/// 8-bit pixels as the numbers that a network was trained on: (value / 255 − mean) / deviation, in `Float`, in the order
-/// of torchvision's `ToTensor` and `Normalize`, and therefore with their bits.
+/// 8-bit pixels as the numbers that a network was trained on: (value / 255 − mean) / deviation, in `Float`, in the
+/// order of torchvision's `ToTensor` and `Normalize`, and therefore with their bits.
 struct Normalization: Sendable {
   /// The 256 possible results of each channel.
   private let tables: [[Float]]
@@ -14,9 +14,6 @@ struct Normalization: Sendable {
   }
 
   var channels: Int { tables.count }
-
-  /// What a pixel outside of the image (0, black) becomes, per channel.
-  var black: [Float] { tables.map { $0[0] } }
 
   /// Writes a `width` × `height` part of `image`, from (`left`, `top`), into `planes`: channel, row, column.
   ///

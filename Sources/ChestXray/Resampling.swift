@@ -20,14 +20,16 @@ public struct PixelBox: Equatable, Sendable {
 
 /// Pillow's antialiased bilinear resize of 8-bit pixels, bit for bit (Pillow 13, `Image.resize(size, BILINEAR)`).
 ///
-/// A triangle filter as wide as the reduction, in 22-bit fixed point, one axis after the other with 8-bit pixels between
-/// them. The order matters for the bits: Pillow 13 takes the vertical pass first where it drops more rows than twice
-/// the columns, else the horizontal one.
+/// A triangle filter as wide as the reduction, in 22-bit fixed point, one axis after the other with 8-bit pixels
+/// between them. The order matters for the bits: Pillow 13 takes the vertical pass first where it drops more rows than
+/// twice the columns, else the horizontal one.
 ///
-/// Why nothing is clamped: a pixel has at most 16384 weights (`Radiograph.largestSide`), each rounded by at most ½, so they
-/// add up to at most 2²² + 8192, and 255 · (2²² + 8192) + 2²¹ < 256 · 2²²: the result is a byte, and fits in 32 bits.
+/// Why nothing is clamped: a pixel has at most 16384 weights (`Radiograph.largestSide`), each rounded by at most ½, so
+/// they add up to at most 2²² + 8192, and 255 · (2²² + 8192) + 2²¹ < 256 · 2²²: the result is a byte, and fits in 32
+/// bits.
 enum Resampling {
-  /// The part `box` of `image`, cut out and then resized to `width` × `height`: pixels outside of the box have no weight.
+  /// The part `box` of `image`, cut out and then resized to `width` × `height`: pixels outside of the box have no
+  /// weight.
   ///
   /// `part`: the part of the result that is wanted, and all that is computed; nil for the whole. The long side of a
   /// resized strip can be far larger than any image that is worth making.
@@ -72,25 +74,37 @@ enum Resampling {
   }
 
   /// Resizes each of `rows` rows. Overwrites `output`: rows of `weights.count · channels`.
+  ///
+  /// Four sums at a time share the weights: of four rows of gray, or of the channels of one row. Where there are fewer,
+  /// the last one is made, and written, again.
   private static func horizontal(
     _ input: Plane, _ weights: Weights, into output: UnsafeMutableBufferPointer<UInt8>, rows: Int, channels: Int
   ) {
     guard let output = output.baseAddress else { return }
-    weights.values.withUnsafeBufferPointer { values in
-      guard let values = values.baseAddress else { return }
-      for y in 0..<rows {
-        let row = input.row(y)
-        var target = output + y * weights.count * channels
+    let stride = weights.count * channels
+    weights.withPointers { starts, counts, values in
+      for y in Swift.stride(from: 0, to: rows, by: channels == 1 ? 4 : 1) {
+        let lane = { (index: Int) in channels == 1 ? (min(y + index, rows - 1), 0) : (y, min(index, channels - 1)) }
+        let (l0, l1, l2, l3) = (lane(0), lane(1), lane(2), lane(3))
+        let (p0, p1) = (input.row(l0.0) + l0.1, input.row(l1.0) + l1.1)
+        let (p2, p3) = (input.row(l2.0) + l2.1, input.row(l3.0) + l3.1)
+        let (t0, t1) = (output + l0.0 * stride + l0.1, output + l1.0 * stride + l1.1)
+        let (t2, t3) = (output + l2.0 * stride + l2.1, output + l3.0 * stride + l3.1)
         for x in 0..<weights.count {
-          let count = weights.counts[x]
-          let weight = values + x * weights.width
-          let first = row + weights.starts[x] * channels
-          for channel in 0..<channels {
-            var sum: Int32 = half
-            for i in 0..<count { sum &+= Int32(first[i &* channels &+ channel]) &* weight[i] }
-            target[channel] = UInt8(truncatingIfNeeded: sum >> fractionBits)
+          let weight = values + x &* weights.width
+          var place = starts[x] &* channels
+          var (s0, s1, s2, s3) = (half, half, half, half)
+          for i in 0..<counts[x] {
+            s0 &+= Int32(p0[place]) &* weight[i]
+            s1 &+= Int32(p1[place]) &* weight[i]
+            s2 &+= Int32(p2[place]) &* weight[i]
+            s3 &+= Int32(p3[place]) &* weight[i]
+            place &+= channels
           }
-          target += channels
+          t0[x &* channels] = UInt8(truncatingIfNeeded: s0 >> fractionBits)
+          t1[x &* channels] = UInt8(truncatingIfNeeded: s1 >> fractionBits)
+          t2[x &* channels] = UInt8(truncatingIfNeeded: s2 >> fractionBits)
+          t3[x &* channels] = UInt8(truncatingIfNeeded: s3 >> fractionBits)
         }
       }
     }
@@ -194,5 +208,18 @@ private struct Weights {
     starts = ranges.map { $0.lowerBound - first }
     counts = ranges.map(\.count)
     self.values = values
+  }
+
+  /// Calls `body` with `starts`, `counts` and `values`, without the checks of arrays.
+  func withPointers(_ body: (UnsafePointer<Int>, UnsafePointer<Int>, UnsafePointer<Int32>) -> Void) {
+    starts.withUnsafeBufferPointer { starts in
+      counts.withUnsafeBufferPointer { counts in
+        values.withUnsafeBufferPointer { values in
+          guard let starts = starts.baseAddress, let counts = counts.baseAddress, let values = values.baseAddress
+          else { return }
+          body(starts, counts, values)
+        }
+      }
+    }
   }
 }

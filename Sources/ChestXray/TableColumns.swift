@@ -125,7 +125,8 @@ struct TableColumns {
     "imageindex", "image", "imagename", "imagepath", "imagefile", "path", "file", "filename", "filepath",
   ]
   private static let patientKeys: Set = ["patientid", "patient", "subjectid", "subject"]
-  /// Of NIH's table and of others that have a column for each finding. `No Finding` says nothing that the others do not.
+  /// Of NIH's table and of others that have a column for each finding. `No Finding` says nothing that the others do
+  /// not.
   private static let metadataKeys: Set = [
     "", "nofinding", "followup#", "followup", "patientage", "age", "patientgender", "patientsex", "gender", "sex",
     "viewposition", "view", "frontal/lateral", "ap/pa", "originalimage[width", "height]",

@@ -34,7 +34,8 @@ import Testing
     // Rounding to whole pixels moves areas and aspects of the smallest parts by half a per cent.
     #expect(boxes.allSatisfy { (0.0795...1.0).contains(Double($0.width * $0.height) / 800_000) })
     #expect(boxes.allSatisfy { (0.745...1.342).contains(Double($0.width) / Double($0.height)) })
-    // Below an area of 0.54 nearly every try fits this image (its aspect is 1.25; a part of aspect 0.75 fits up to 0.6).
+    // Below an area of 0.54 nearly every try fits this image (its aspect is 1.25; a part of aspect 0.75 fits up to
+    // 0.6).
     let small = boxes.filter { Double($0.width * $0.height) < 0.54 * 800_000 }
     let lower = small.filter { Double($0.width * $0.height) < 0.31 * 800_000 }
     #expect(abs(Double(lower.count) / Double(small.count) - 0.5) < 0.02)

@@ -23,6 +23,8 @@ import Testing
     ("truncated-header", .truncated(row: 0, rows: 0)), ("truncated-pixels", .truncated(row: 16, rows: 47)),
     ("truncated-end", .truncated(row: 46, rows: 47)), ("wrong-crc", .damaged(row: 46, reason: "CRC error")),
     ("wrong-adler", .damaged(row: 8, reason: "incorrect data check")),
+    ("wrong-adler-apart", .damaged(row: 8, reason: "incorrect data check")),
+    ("no-adler", .damaged(row: 8, reason: "Not enough image data")),
     ("wrong-filter", .damaged(row: 0, reason: "bad adaptive filter value")),
     ("wrong-stream", .damaged(row: 0, reason: "incorrect header check")),
     ("short-stream", .damaged(row: 5, reason: "Not enough image data")),

@@ -62,4 +62,30 @@ import Testing
     let many = Resampling.resize(pixel, box: PixelBox(x: 0, y: 0, width: 1, height: 1), width: 33, height: 7)
     #expect(many.pixels == [UInt8](repeating: value, count: 33 * 7))
   }
+
+  @Test("a part of the result is the same as in the whole", arguments: ["wide", "tall", "rgb8"])
+  func part(name: String) throws {
+    let image = try radiograph("\(name).png")
+    let box = PixelBox(x: 2, y: 1, width: image.width - 5, height: image.height - 1)
+    // The second size takes the vertical pass first.
+    for (width, height) in [(40, 50), (150, 9)] {
+      let whole = Resampling.resize(image, box: box, width: width, height: height)
+      let part = PixelBox(x: 7, y: 3, width: 21, height: 5)
+      let alone = Resampling.resize(image, box: box, width: width, height: height, part: part)
+      let values = part.width * image.channels
+      for y in 0..<part.height {
+        let start = ((part.y + y) * width + part.x) * image.channels
+        #expect(Array(alone.pixels[y * values..<(y + 1) * values]) == Array(whole.pixels[start..<start + values]))
+      }
+    }
+  }
+
+  @Test("a strip is cropped without making the whole of its long side")
+  func strip() throws {
+    let side = Radiograph.largestSide
+    let strip = Radiograph(width: side, height: 1, channels: 1, pixels: (0..<side).map { UInt8($0 >> 6) })
+    let preparation = try ImagePreparation(.imageNet())
+    // The resized strip would be 4 194 304 × 256.
+    #expect(preparation.prepare(strip).window == CropWindow(x: 8191.5625, y: 0.0625, width: 0.875, height: 0.875))
+  }
 }

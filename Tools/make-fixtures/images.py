@@ -1,12 +1,13 @@
 """Makes fixtures/images: small synthetic images, what Pillow and torchvision make of them, and damaged files.
 
 Run from the repository root:  python Tools/make-fixtures/images.py
-Versions: Python 3.11 or later, numpy 2.4.6, pillow 13.0.0, torch 2.15.0, torchvision 0.29.2. Pillow's version matters: 13.0 was the
-first to take the vertical pass of a resize first for tall reductions, which moves some pixels by one level.
+Versions: Python 3.11 or later, numpy 2.4.6, pillow 13.0.0, torch 2.15.0, torchvision 0.29.2. Pillow's matters: 13.0
+takes the vertical pass of a resize first for tall reductions, which moves some pixels by one level.
 
 Expected pixels are raw bytes; their sizes are in the file names: <image>.<width>x<height>[.<channels>].u8, row by row.
 """
 
+import hashlib
 import struct
 import zlib
 from pathlib import Path
@@ -50,11 +51,11 @@ def chunk(kind, data):
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def png(width, height, depth, color, rows, extra=b"", compressed=None):
-    """A PNG by hand, for what Pillow does not write."""
+def png(width, height, depth, color, rows, extra=b"", streams=None):
+    """A PNG by hand, for what Pillow does not write. `streams`: the data of its IDAT chunks."""
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    data = zlib.compress(rows, 9) if compressed is None else compressed
-    return SIGNATURE + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    data = b"".join(chunk(b"IDAT", stream) for stream in streams or [zlib.compress(rows, 9)])
+    return SIGNATURE + chunk(b"IHDR", header) + extra + data + chunk(b"IEND", b"")
 
 
 def kinds():
@@ -94,7 +95,8 @@ def interlaced_gray():
     """Adam7, which Pillow does not write: seven passes, each with rows of its own."""
     values = noise(61, 47, 1, 9)
     rows = b""
-    for x, y, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    for x, y, dx, dy in passes:
         for row in values[y::dy, x::dx]:
             rows += b"\0" + row.tobytes()
     header = struct.pack(">IIBBBBB", 61, 47, 8, 0, 0, 0, 1)
@@ -152,7 +154,8 @@ def preparations():
             save_raw(f"{name}.{label}.f32", tensor.numpy())
     # One channel, as torchxrayvision has it: Pillow's luma.
     image = Image.open(FOLDER / "rgb8.png").convert("L")
-    tensor = transforms.Compose([transforms.Resize((24, 24)), transforms.ToTensor(), transforms.Normalize([0.5], [1 / 2048])])(image)
+    luma = [transforms.Resize((24, 24)), transforms.ToTensor(), transforms.Normalize([0.5], [1 / 2048])]
+    tensor = transforms.Compose(luma)(image)
     save_raw("rgb8.luma-24.f32", tensor.numpy())
 
 
@@ -174,9 +177,12 @@ def damaged():
     rows = b"".join(b"\0" + bytes([y] * 9) for y in range(9))
     stream = bytearray(zlib.compress(rows))
     stream[-1] ^= 1
-    files["wrong-adler"] = png(9, 9, 8, 0, rows, compressed=bytes(stream))
+    files["wrong-adler"] = png(9, 9, 8, 0, rows, streams=[bytes(stream)])
+    # In a chunk of its own, where libpng comes across it after the last row, and by itself would only warn.
+    files["wrong-adler-apart"] = png(9, 9, 8, 0, rows, streams=[bytes(stream[:-4]), bytes(stream[-4:])])
+    files["no-adler"] = png(9, 9, 8, 0, rows, streams=[bytes(stream[:-4])])
     files["wrong-filter"] = png(9, 9, 8, 0, b"\7" + rows[1:])
-    files["wrong-stream"] = png(9, 9, 8, 0, rows, compressed=b"not deflate")
+    files["wrong-stream"] = png(9, 9, 8, 0, rows, streams=[b"not deflate"])
     files["short-stream"] = png(9, 9, 8, 0, rows[:50])
     files["no-palette"] = png(9, 9, 8, 3, rows)
     files["beyond-palette"] = png(9, 9, 8, 3, rows, chunk(b"PLTE", bytes(8 * 3)))
@@ -189,9 +195,35 @@ def damaged():
         (FOLDER / "damaged" / f"{name}.bin").write_bytes(data)
 
 
+def readme():
+    """What each file is, and its checksum."""
+    files = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.name != "README.md")
+    lines = [
+        "# fixtures/images",
+        "",
+        "Made by `Tools/make-fixtures/images.py`, used by `Tests/ChestXrayTests`.",
+        "Synthetic: gradients with noise, no patient.",
+        "",
+        "| File | What | Made with |",
+        "|---|---|---|",
+        f"| `*.png` | images of every kind that decodes | Pillow {VERSIONS['PIL']}, or by hand |",
+        "| `*.u8` | what Pillow decodes or resizes them to | `convert('RGB')`, `resize(…, BILINEAR)` |",
+        f"| `*.f32` | what a network is given | torchvision {VERSIONS['torchvision']} |",
+        "| `damaged/*.bin` | one file for each way to be wrong | by hand |",
+        "",
+        "| File | Bytes | SHA-256 |",
+        "|---|---|---|",
+    ]
+    for path in files:
+        data = path.read_bytes()
+        lines.append(f"| `{path.relative_to(FOLDER)}` | {len(data)} | `{hashlib.sha256(data).hexdigest()}` |")
+    (FOLDER / "README.md").write_text("\n".join(lines) + "\n")
+
+
 check_versions()
 (FOLDER / "damaged").mkdir(parents=True, exist_ok=True)
 kinds()
 resizes()
 preparations()
 damaged()
+readme()

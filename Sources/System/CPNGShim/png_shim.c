@@ -66,7 +66,8 @@ static void read_header(reader *r) {
 }
 
 // Reads every row of every pass, `stride` bytes apart. libpng looks at the end of the compressed stream, with its
-// Adler-32 checksum, while it reads the last row, and calls what is wrong there benign: for that one row it is an error.
+// Adler-32 checksum, while it reads the last row, and calls what is wrong there benign: for that one row it is an
+// error.
 static void read_rows(reader *r, size_t stride) {
   int passes = png_set_interlace_handling(r->png);
   png_read_update_info(r->png, r->info);
