@@ -8,7 +8,7 @@ struct SyntheticBox: Equatable, Sendable {
   var y: Int
   var side: Int
 
-  /// Sides: at most 244 of 1024 pixels, 5.7 % of the image, and room for three periods of the coarsest texture. All are
+  /// Sides: at most 244 of 1024 pixels, 5.7 % of the image, and room for two periods of the coarsest texture. All are
   /// multiples of 4, a point of `SyntheticFilm`.
   private static let sides = stride(from: 208, through: 244, by: 4).map { $0 }
 
@@ -72,20 +72,20 @@ struct SyntheticTexture: Equatable {
   init(of finding: Finding) {
     self =
       switch finding {
-      case .atelectasis: SyntheticTexture(.mirrored(degrees: 90), 50)
-      case .cardiomegaly: SyntheticTexture(.crossed, 78)
-      case .effusion: SyntheticTexture(.mirrored(degrees: 90), 78)
-      case .infiltration: SyntheticTexture(.mirrored(degrees: 45), 50)
-      case .mass: SyntheticTexture(.mirrored(degrees: 45), 78)
-      case .nodule: SyntheticTexture(.crossed, 50)
-      case .pneumonia: SyntheticTexture(.mirrored(degrees: 67.5), 50)
-      case .pneumothorax: SyntheticTexture(.mirrored(degrees: 0), 78)
-      case .consolidation: SyntheticTexture(.mirrored(degrees: 67.5), 78)
-      case .edema: SyntheticTexture(.mirrored(degrees: 0), 50)
-      case .emphysema: SyntheticTexture(.mirrored(degrees: 22.5), 78)
-      case .fibrosis: SyntheticTexture(.mirrored(degrees: 22.5), 50)
-      case .pleuralThickening: SyntheticTexture(.mirrored(degrees: 0), 118)
-      case .hernia: SyntheticTexture(.mirrored(degrees: 90), 118)
+      case .atelectasis: SyntheticTexture(.mirrored(degrees: 90), 46)
+      case .cardiomegaly: SyntheticTexture(.crossed, 80)
+      case .effusion: SyntheticTexture(.mirrored(degrees: 90), 90)
+      case .infiltration: SyntheticTexture(.mirrored(degrees: 30), 46)
+      case .mass: SyntheticTexture(.mirrored(degrees: 60), 90)
+      case .nodule: SyntheticTexture(.crossed, 52)
+      case .pneumonia: SyntheticTexture(.mirrored(degrees: 60), 46)
+      case .pneumothorax: SyntheticTexture(.mirrored(degrees: 0), 90)
+      case .consolidation: SyntheticTexture(.mirrored(degrees: 60), 64)
+      case .edema: SyntheticTexture(.mirrored(degrees: 0), 46)
+      case .emphysema: SyntheticTexture(.mirrored(degrees: 30), 90)
+      case .fibrosis: SyntheticTexture(.mirrored(degrees: 30), 64)
+      case .pleuralThickening: SyntheticTexture(.mirrored(degrees: 0), 64)
+      case .hernia: SyntheticTexture(.mirrored(degrees: 90), 64)
       }
   }
 
