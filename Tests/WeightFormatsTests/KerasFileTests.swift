@@ -5,7 +5,9 @@ import Testing
 @testable import WeightFormats
 
 @Suite struct KerasFileTests {
-  @Test(arguments: ["fixed-strings", "variable-strings", "version-110", "chunked", "split-names", "whole-model", "half"])
+  @Test(arguments: [
+    "fixed-strings", "variable-strings", "version-110", "chunked", "split-names", "whole-model", "half",
+  ])
   func `reads what h5py wrote in the layout of Keras`(name: String) throws {
     let file = try WeightFile.open(path: fixture("weight-files/keras/\(name).h5"))
     #expect(file.format == .keras)
