@@ -44,21 +44,11 @@ public struct Checkpoint: Equatable, Sendable {
   /// Reads the checkpoint at `path`: every parameter exactly once, in its shape, nothing left over, no value that is not a
   /// number, and all bytes those that were written.
   public static func load(path: String) throws(CheckpointError) -> Checkpoint {
-    let file: WeightFile
-    let tensors: NamedTensors
-    do throws(WeightFormatError) {
-      file = try WeightFile.open(path: path)
-    } catch {
-      throw .file(error)
-    }
+    let file = try openWeights(path)
     guard file.format == .safetensors else { throw .foreign(path: path) }
-    do throws(WeightFormatError) {
-      tensors = try file.tensors()
-    } catch {
-      throw .file(error)
-    }
     let (metadata, digest) = try CheckpointMetadata.parse(file.metadata, path: path)
     let layout = ParameterLayout(metadata.architecture)
+    let tensors = try readWeights(file)
     let unknown = tensors.names.filter { layout[$0] == nil }
     guard unknown.isEmpty else { throw .unexpectedTensors(path: path, names: unknown) }
     let missing = layout.parameters.map(\.name).filter { tensors[$0] == nil }
@@ -84,5 +74,25 @@ public struct Checkpoint: Equatable, Sendable {
     guard tensor.elementType == .float32 else {
       throw .wrongElementType(path: path, name: name, found: tensor.elementType)
     }
+  }
+}
+
+/// `WeightFile.open(path:)`, its error as ours.
+func openWeights(_ path: String, ignoreCRC: Bool = false) throws(CheckpointError) -> WeightFile {
+  do throws(WeightFormatError) {
+    return try WeightFile.open(path: path, ignoreCRC: ignoreCRC)
+  } catch {
+    throw .file(error)
+  }
+}
+
+/// `file.tensors(where:)`, its error as ours.
+func readWeights(
+  _ file: WeightFile, where isWanted: (WeightFile.Entry) -> Bool = { _ in true }
+) throws(CheckpointError) -> NamedTensors {
+  do throws(WeightFormatError) {
+    return try file.tensors(where: isWanted)
+  } catch {
+    throw .file(error)
   }
 }

@@ -28,9 +28,6 @@ public struct CheckpointMetadata: Equatable, Sendable {
     }
   }
 
-  /// The version of this tool.
-  public static let currentToolVersion = "0.1.0"
-
   public init(
     architecture: DenseNetArchitecture, classes: [String], preprocessing: Preprocessing, source: NamedDigest? = nil,
     trainedOn: [NamedDigest] = [], toolVersion: String = Platform.toolVersion, notes: [String] = []

@@ -69,7 +69,7 @@ def make_safetensors():
         "empty": torch.zeros(0, 4),
         "flags": torch.tensor([True, False]),
     }
-    put("safetensors/valid.safetensors", save(tensors, metadata={"format": "pt", "note": "zwölf"}))
+    put("safetensors/valid.safetensors", save(tensors, metadata={"note": "zwölf"}))
     expect("safetensors/valid.safetensors", [(name, torch_value(tensor)) for name, tensor in tensors.items()])
 
     two = bytes(range(16))
@@ -332,6 +332,269 @@ def make_torch_lies():
         put(f"torch/{name}.pt", data)
 
 
+# -- Keras HDF5 --------------------------------------------------------------------------------------------------------
+
+
+def names_attribute(group, name, values, variable=False, pieces=1):
+    import h5py
+
+    for piece in range(pieces):
+        part = values[piece::pieces] if pieces == 1 else values[
+            piece * len(values) // pieces:(piece + 1) * len(values) // pieces]
+        key = name if pieces == 1 else f"{name}{piece}"
+        if variable:
+            group.attrs.create(key, part, dtype=h5py.string_dtype())
+        else:
+            group.attrs[key] = np.array([value.encode() for value in part], dtype="S") if part else []
+
+
+def keras_bytes(layers, whole=False, libver=None, variable=False, pieces=1, edit=None, **storage):
+    """A legacy Keras file of `layers`: pairs of a layer's name and a list of pairs of a weight's name and its array."""
+    import io
+
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=libver) as file:
+        group = file.create_group("model_weights") if whole else file
+        names_attribute(group, "layer_names", [name for name, _ in layers], variable, pieces)
+        group.attrs["backend"] = "tensorflow"
+        group.attrs["keras_version"] = "2.2.4"
+        for name, weights in layers:
+            layer = group.create_group(name)
+            names_attribute(layer, "weight_names", [weight for weight, _ in weights], variable)
+            for weight, array in weights:
+                options = dict(storage) if array.ndim else {}
+                layer.create_dataset(weight, data=array, **options)
+        if whole:
+            file.create_dataset("optimizer_weights/Adam/m:0", data=np.ones(3, dtype="f4"))
+        if edit:
+            edit(file)
+    return buffer.getvalue()
+
+
+def make_keras():
+    import h5py
+
+    rng = np.random.default_rng(3)
+    kernel = rng.standard_normal((2, 2, 3, 4)).astype("f4")
+    gamma = rng.standard_normal(4).astype("f4")
+    layers = [("input_1", []), ("conv1/conv", [("conv1/conv/kernel:0", kernel)]),
+              ("bn", [("bn/gamma:0", gamma), ("bn/beta:0", gamma.astype("f8"))])]
+    expected = [("conv1/conv/conv1/conv/kernel:0", kernel), ("bn/bn/gamma:0", gamma),
+                ("bn/bn/beta:0", gamma.astype("f8"))]
+    variants = {
+        "fixed-strings": {}, "variable-strings": {"variable": True, "libver": "v110"}, "version-110": {"libver": "v110"},
+        "chunked": {"compression": "gzip", "shuffle": True, "chunks": True, "libver": "v110"},
+        "split-names": {"pieces": 2, "libver": "v110"},
+    }
+    for name, options in variants.items():
+        put(f"keras/{name}.h5", keras_bytes(layers, **options))
+        expect(f"keras/{name}.h5", expected)
+    put("keras/whole-model.h5", keras_bytes(layers, whole=True, libver="v110"))
+    expect("keras/whole-model.h5", [*expected, ("optimizer_weights/Adam/m:0", np.ones(3, dtype="f4"))])
+    half = [("bn", [("bn/gamma:0", gamma.astype("f2"))])]
+    put("keras/half.h5", keras_bytes(half))
+    expect("keras/half.h5", [("bn/bn/gamma:0", gamma.astype("f2").astype("f4"))])
+
+    small = [("bn", [("bn/gamma:0", gamma)])]
+
+    def deep(file):
+        group = file
+        for _ in range(20):
+            group = group.create_group("g")
+
+    def soft(file):
+        file["link"] = h5py.SoftLink("/bn")
+
+    def external_link(file):
+        file["link"] = h5py.ExternalLink("/etc/passwd", "/")
+
+    def external_storage(file):
+        file.create_dataset("outside", (4,), dtype="f4", external=[("/etc/passwd", 0, 16)])
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((4,), dtype="f4")
+        layout[:] = h5py.VirtualSource("other.h5", "data", shape=(4,))
+        file.create_virtual_dataset("virtual", layout)
+
+    def bomb(file):
+        file.create_dataset("huge", (1 << 20, 1 << 20), dtype="f4", chunks=(16, 16), compression="gzip")
+
+    def scaled(file):
+        file.create_dataset("scaled", data=np.arange(16), chunks=(16,), scaleoffset=4)
+
+    def texts(file):
+        file.create_dataset("texts", data=[b"a", b"b"])
+
+    def hidden_weight(file):
+        del file["bn/bn/gamma:0"]
+
+    def no_names(file):
+        del file.attrs["layer_names"]
+
+    def number_names(file):
+        file.attrs["layer_names"] = np.arange(3)
+
+    def keras3(file):
+        del file.attrs["layer_names"]
+        file.create_group("layers/conv2d/vars")
+
+    lies = {
+        "too-deep": deep, "soft-link": soft, "external-link": external_link, "external-storage": external_storage,
+        "virtual-dataset": virtual, "bomb": bomb, "unknown-filter": scaled, "unsupported-type": texts,
+        "missing-weight": hidden_weight, "no-layer-names": no_names, "malformed-attribute": number_names,
+        "keras3-weights": keras3,
+    }
+    for name, edit in lies.items():
+        put(f"keras/{name}.h5", keras_bytes(small, libver="v110", edit=edit))
+    whole = keras_bytes(small)
+    put("keras/truncated.h5", whole[:-64])
+
+
+# -- one network in every dialect --------------------------------------------------------------------------------------
+
+
+def small_network(seed=4):
+    """torchvision's DenseNet with growth 2, blocks of 2 and 1 layers and 3 classes, every tensor random."""
+    import torch
+    from torchvision.models import DenseNet
+
+    torch.manual_seed(seed)
+    network = DenseNet(growth_rate=2, block_config=(2, 1), num_init_features=4, num_classes=3)
+    state = network.state_dict()
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.5 if name.endswith("running_var") else torch.randn_like(tensor))
+    return state
+
+
+def keras_name(name, old):
+    """The layer of keras-applications for a module of torchvision."""
+    slash = "/" if old else "_"
+    fixed = {"features.conv0": f"conv1{slash}conv", "features.norm0": f"conv1{slash}bn", "features.norm5": "bn",
+             "classifier": "fc1000" if old else "predictions"}
+    if name in fixed:
+        return fixed[name]
+    parts = name.split(".")
+    if parts[1].startswith("transition"):
+        return f"pool{int(parts[1][10:]) + 1}_{'bn' if parts[2] == 'norm' else 'conv'}"
+    layer = {"norm1": "0_bn", "conv1": "1_conv", "norm2": "1_bn", "conv2": "2_conv"}[parts[3]]
+    return f"conv{int(parts[1][10:]) + 1}_block{parts[2][10:]}_{layer}"
+
+
+def keras_layers(state, old):
+    """The network as layers of Keras: kernels HWIO, dense kernels (in, out)."""
+    layers = {}
+    for name, tensor in state.items():
+        module, _, kind = name.rpartition(".")
+        if kind == "num_batches_tracked":
+            continue
+        layer = keras_name(module, old)
+        array = tensor.numpy()
+        if array.ndim == 4:
+            weight, array = "kernel", array.transpose(2, 3, 1, 0)
+        elif array.ndim == 2:
+            weight, array = "kernel", array.T
+        elif module == "classifier":
+            weight = "bias"
+        else:
+            weight = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
+                      "running_var": "moving_variance"}[kind]
+        layers.setdefault(layer, []).append((f"{layer}/{weight}:0", np.ascontiguousarray(array)))
+    return list(layers.items())
+
+
+def old_names(state):
+    import re
+
+    pattern = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))([12]\..*)$")
+    return {pattern.sub(r"\1.\2", name): value for name, value in state.items()}
+
+
+def make_networks():
+    import io
+
+    import torch
+    from safetensors.torch import save
+
+    state = small_network()
+    digest = hashlib.sha256(b"".join(
+        value.contiguous().numpy().tobytes() for name, value in state.items()
+        if not name.endswith("num_batches_tracked"))).hexdigest()
+    put("network/expected.json", json.dumps({"tensors_sha256": digest}).encode() + b"\n")
+
+    def torch_bytes(value):
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        return buffer.getvalue()
+
+    def renamed(prefix, source):
+        return {prefix + name.replace("classifier.", "classifier.0."): value for name, value in source.items()}
+
+    # As arnoweng's and zoogzog's files of 2017 and 2018: old names, no counters.
+    plain = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    wrapped = renamed("module.densenet121.", old_names(plain))
+    dialects = {
+        "torchvision.pt": state,
+        "data-parallel-old-names.pth.tar": {
+            "epoch": 5, "state_dict": wrapped, "best_loss": 0.2,
+            "optimizer": {"state": {1: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 1e-3, "params": [1]}]}},
+    }
+    for name, value in dialects.items():
+        put(f"network/{name}", torch_bytes(value))
+    put("network/weights.safetensors", save({name: value.contiguous() for name, value in state.items()}))
+    old, new = keras_layers(state, True), keras_layers(state, False)
+    options = {"libver": "v110"}
+    put("network/keras-old-names.h5", keras_bytes(old, **options))
+    head = [(name, weights) for name, weights in new if name == "predictions"]
+    backbone = [weight for name, weights in new if name != "predictions" for weight in weights]
+    trainable = [weight for weight in backbone if "moving" not in weight[0]]
+    statistics = [weight for weight in backbone if "moving" in weight[0]]
+    finding = [(name.replace("predictions", "findings"), array) for name, array in head[0][1]]
+    put("network/keras-nested.h5", keras_bytes(
+        [("input_2", []), ("densenet121", trainable + statistics), ("findings", finding)], **options))
+    make_keras3(new)
+
+
+def make_keras3(layers):
+    """The file that Keras 3 itself writes with `model.save("….h5")`."""
+    import os
+    import tempfile
+
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    def keras_network():
+        # Layers without weights are left out where the shapes allow: each costs two kilobytes.
+        def norm(x, name):
+            return keras.layers.BatchNormalization(epsilon=1.001e-5, name=name)(x)
+
+        image = keras.Input((32, 32, 3))
+        x = keras.layers.Conv2D(4, 7, strides=2, use_bias=False, name="conv1_conv")(image)
+        x = norm(x, "conv1_bn")
+        for block, count in ((2, 2), (3, 1)):
+            for layer in range(1, count + 1):
+                y = norm(x, f"conv{block}_block{layer}_0_bn")
+                y = keras.layers.Conv2D(8, 1, use_bias=False, name=f"conv{block}_block{layer}_1_conv")(y)
+                y = norm(y, f"conv{block}_block{layer}_1_bn")
+                y = keras.layers.Conv2D(2, 3, padding="same", use_bias=False, name=f"conv{block}_block{layer}_2_conv")(y)
+                x = keras.layers.Concatenate()([x, y])
+            if block == 2:
+                x = norm(x, "pool2_bn")
+                x = keras.layers.Conv2D(4, 1, use_bias=False, name="pool2_conv")(x)
+        x = norm(x, "bn")
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(image, keras.layers.Dense(3, name="predictions")(x))
+
+    network = keras_network()
+    for name, weights in layers:
+        network.get_layer(name).set_weights([array for _, array in weights])
+    with tempfile.TemporaryDirectory() as folder:
+        network.save(f"{folder}/network.h5")
+        put("network/keras3-saved.h5", pathlib.Path(f"{folder}/network.h5").read_bytes())
+
+
 # -- files that are no weight files ------------------------------------------------------------------------------------
 
 
@@ -351,6 +614,8 @@ def make_foreign():
 if __name__ == "__main__":
     make_safetensors()
     make_torch()
+    make_keras()
+    make_networks()
     make_foreign()
     files = sorted(path for path in ROOT.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
     put("SHA256SUMS", "".join(

@@ -20,6 +20,9 @@ struct HDF5Handle: ~Copyable {
 }
 
 /// libhdf5 as it is asked here: never for plugins, never for locks on the file, one thread at a time.
+///
+/// What the library reports is checked. The library itself (1.10.8) does not survive every damaged file: some mutations of
+/// a sound one end the process with a segmentation fault inside of it, which only a child process could contain.
 enum HDF5 {
   /// The library is built without thread safety on Debian: every call of it stands inside.
   static let lock = NSLock()

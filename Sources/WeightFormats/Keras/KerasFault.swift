@@ -22,7 +22,7 @@ public enum KerasFault: Equatable, Sendable {
   var diagnosis: Diagnosis {
     switch self {
     case .damaged(let doing):
-      bad("damaged", "the file is damaged or truncated: libhdf5 failed at \(doing.printable)", again)
+      bad("damaged", "the file is damaged, truncated or of a newer HDF5: libhdf5 failed at \(doing.printable)", again)
     case .noLayerNames:
       bad(
         "no-layer-names",

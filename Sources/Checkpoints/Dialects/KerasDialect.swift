@@ -1,0 +1,150 @@
+import WeightFormats
+
+/// The names of keras-applications' DenseNet: of its first years (`conv1/conv`, `fc1000`) and of Keras 3 (`conv1_conv`,
+/// `predictions`), alone or inside another model.
+///
+/// A layer's own name says what it is; the names of its weights are believed only where the layer is a whole model, for the
+/// files of the first release name them wrongly.
+enum KerasDialect {
+  static func translate(_ file: WeightFile, finalReLU: ImportOptions.FinalReLU) throws(CheckpointError) -> Translation {
+    var meanings = file.entries.map(meaning)
+    let headLayer = adoptHead(file.entries, &meanings)
+    guard meanings.contains(.parameter("features.conv0.weight", .heightWidthInputOutput)) else {
+      throw .noDenseNet(path: file.path, examples: file.entries.map(\.name))
+    }
+    let isOld = file.entries.contains { $0.name.contains("conv1/conv/") }
+    let (hasFinalReLU, note) = self.finalReLU(finalReLU, version: file.metadata("keras_version"), headLayer: headLayer)
+    let isNested = file.entries.contains { $0.layer.map { modules(of: $0) == nil } ?? false && module(of: $0) != nil }
+    return Translation(
+      dialect: "Keras, " + (isOld ? "names of keras-applications (conv1/conv)" : "names of Keras 3 (conv1_conv)")
+        + (isNested ? ", inside another model" : ""),
+      prefix: [], meanings: meanings,
+      // keras-applications' BatchNormalization(epsilon=1.001e-5); Keras' momentum 0.99 is PyTorch's 0.01.
+      batchNormEpsilon: 1.001e-5, batchNormMomentum: 0.01, hasFinalReLU: hasFinalReLU, notes: [note])
+  }
+
+  // MARK: - Names
+
+  private static func meaning(of entry: WeightFile.Entry) -> Translation.Meaning {
+    guard entry.layer != nil else {
+      return entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/")
+        ? .notUsed(reason: "state of the optimizer or of the training program") : .unknown
+    }
+    return module(of: entry).flatMap { parameter(lastPart(of: entry), of: $0) } ?? .unknown
+  }
+
+  /// `gamma` of `conv1/bn/conv1/bn/gamma:0`
+  private static func lastPart(of entry: WeightFile.Entry) -> String {
+    let part = entry.name.split(separator: "/").last ?? ""
+    return String(part.prefix { $0 != ":" })
+  }
+
+  /// torchvision's module for an entry: by its layer's name, else by the longest end of the path inside the layer.
+  private static func module(of entry: WeightFile.Entry) -> String? {
+    guard let layer = entry.layer else { return nil }
+    if let module = modules(of: layer) { return module }
+    var path = entry.name.dropFirst(layer.count + 1).split(separator: "/").dropLast()
+    while !path.isEmpty {
+      if let module = modules(of: path.joined(separator: "/")) { return module }
+      path = path.dropFirst()
+    }
+    return nil
+  }
+
+  /// torchvision's module for a layer of keras-applications.
+  private static func modules(of layer: String) -> String? {
+    switch layer {
+    case "conv1/conv", "conv1_conv": return "features.conv0"
+    case "conv1/bn", "conv1_bn": return "features.norm0"
+    case "bn": return "features.norm5"
+    case "fc1000", "predictions": return "classifier"
+    default: break
+    }
+    let parts = layer.split(separator: "_", omittingEmptySubsequences: false)
+    // conv2_block1_0_bn; the stem is conv1, so blocks count from 2.
+    if parts.count == 4, let block = number(parts[0], after: "conv"), let layer = number(parts[1], after: "block") {
+      let name = "features.denseblock\(block - 1).denselayer\(layer)"
+      switch (parts[2], parts[3]) {
+      case ("0", "bn"): return name + ".norm1"
+      case ("1", "conv"): return name + ".conv1"
+      case ("1", "bn"): return name + ".norm2"
+      case ("2", "conv"): return name + ".conv2"
+      default: return nil
+      }
+    }
+    if parts.count == 2, let block = number(parts[0], after: "pool") {
+      switch parts[1] {
+      case "bn": return "features.transition\(block - 1).norm"
+      case "conv": return "features.transition\(block - 1).conv"
+      default: return nil
+      }
+    }
+    return nil
+  }
+
+  private static func number(_ text: Substring, after prefix: String) -> Int? {
+    guard text.hasPrefix(prefix), let number = Int(text.dropFirst(prefix.count)), (1...1000).contains(number) else {
+      return nil
+    }
+    return number
+  }
+
+  private static func parameter(_ weight: String, of module: String) -> Translation.Meaning? {
+    switch weight {
+    case "kernel": .parameter(module + ".weight", module == "classifier" ? .inputOutput : .heightWidthInputOutput)
+    case "gamma": .parameter(module + ".weight", .standard)
+    case "beta", "bias": .parameter(module + ".bias", .standard)
+    case "moving_mean": .parameter(module + ".running_mean", .standard)
+    case "moving_variance": .parameter(module + ".running_var", .standard)
+    default: nil
+    }
+  }
+
+  // MARK: - Head
+
+  /// Makes the one dense layer that has another name the classifier, where no layer has the classifier's name. Returns the
+  /// name of the classifier's layer.
+  private static func adoptHead(_ entries: [WeightFile.Entry], _ meanings: inout [Translation.Meaning]) -> String? {
+    if let named = meanings.firstIndex(of: .parameter("classifier.weight", .inputOutput)) {
+      return entries[named].layer
+    }
+    let kernels = entries.indices.filter {
+      meanings[$0] == .unknown && entries[$0].shape.rank == 2 && lastPart(of: entries[$0]) == "kernel"
+    }
+    guard kernels.count == 1, let kernel = kernels.first else { return nil }
+    let folder = entries[kernel].name.prefix(
+      upTo: entries[kernel].name.lastIndex(of: "/") ?? entries[kernel].name.startIndex)
+    for index in entries.indices where meanings[index] == .unknown && entries[index].name.hasPrefix(folder + "/") {
+      meanings[index] = parameter(lastPart(of: entries[index]), of: "classifier") ?? .unknown
+    }
+    return entries[kernel].layer
+  }
+
+  // MARK: - Final ReLU
+
+  /// Whether a ReLU follows the last batch norm, and why we think so: the file does not say.
+  ///
+  /// keras-applications has it since 1.0.6, which came with Keras 2.2.3; before, it was missing by mistake. The published
+  /// ImageNet weights (`fc1000`, or without head) were trained with it whatever version saved them; weights that were trained
+  /// in an older Keras were trained without.
+  static func finalReLU(
+    _ choice: ImportOptions.FinalReLU, version: String?, headLayer: String?
+  ) -> (Bool, note: String) {
+    switch choice {
+    case .yes: return (true, "final ReLU as --final-relu yes says")
+    case .no: return (false, "no final ReLU, as --final-relu no says")
+    case .automatic: break
+    }
+    if headLayer == "fc1000" || headLayer == nil {
+      return (true, "final ReLU: the published ImageNet weights were trained with it (--final-relu no says otherwise)")
+    }
+    let number = version?.split(separator: "-").first?.split(separator: ".").compactMap { Int($0) } ?? []
+    if number.count >= 2, number.lexicographicallyPrecedes([2, 2, 3]) {
+      return (
+        false,
+        "no final ReLU: saved by Keras \(version ?? ""), whose DenseNet has none (--final-relu yes says otherwise)"
+      )
+    }
+    return (true, "final ReLU, as DenseNet has it since Keras 2.2.3 (--final-relu no says otherwise)")
+  }
+}
