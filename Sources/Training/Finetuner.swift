@@ -68,29 +68,26 @@ public struct Finetuner {
 
   /// Trains until the last epoch, or until a signal comes (`interrupted`, after saving).
   ///
-  /// Before the first step everything that can be checked is: lists, labels, images, weights, settings.
+  /// Before the run directory is made everything that can be checked is: lists, labels, images, weights, sizes, settings.
   public func callAsFunction(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> Summary {
     let data = try TrainingData(options)
     let (start, note) = try Checkpoint.starting(options, classes: data.classes)
     if let note { report(.note(note)) }
-    let schedule = LearningRateSchedule(
-      options.schedule, base: options.learningRate, epochs: options.epochs, patience: options.plateauPatience)
-    let state = try openRun(start, schedule, report)
+    var loop = try TrainingLoop(self, data: data, start: start, report: report)
+    let state = try openRun(loop.state, report)
     if state.epoch >= options.epochs { return summary(state, wasFinished: true) }
-    var loop = try TrainingLoop(self, data: data, start: start, state: state, report: report)
-    return summary(try loop.train(), wasFinished: false)
+    return summary(try loop.train(from: state), wasFinished: false)
   }
 
   private func openRun(
-    _ start: Checkpoint, _ schedule: LearningRateSchedule, _ report: (TrainingEvent) -> Void
+    _ fresh: TrainingState, _ report: (TrainingEvent) -> Void
   ) throws(TrainingError) -> TrainingState {
-    let fresh = TrainingState(weights: start.weights, schedule: schedule)
     if resume == .required && !run.hasState { throw .nothingToResume(path: run.path) }
     if run.exists {
       if resume == .never { throw .cause(PlatformError.exists(path: run.path)) }
       try run.check(settings: options.json)
       guard run.hasState else { return fresh }
-      let state = try TrainingState(path: run.state, layout: fresh.weights.layout, schedule: schedule)
+      let state = try TrainingState(path: run.state, layout: fresh.weights.layout, schedule: fresh.schedule)
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
       try run.note("resumed", ["epoch": JSONValue(state.epoch), "step": JSONValue(state.step)])
       return state

@@ -18,43 +18,51 @@ struct TrainingLoop {
   private let session: any Session
   private let classWeights: ClassWeights?
   private let predictor: Predictor
-  private var state: TrainingState
-  private var metrics: [String]
+  /// Before `train`: that of a run that begins.
+  private(set) var state: TrainingState
+  private var metrics: [String] = []
   private let report: (TrainingEvent) -> Void
 
   private var options: TrainingOptions { finetuner.options }
   private var run: RunDirectory { finetuner.run }
 
   init(
-    _ finetuner: Finetuner, data: TrainingData, start: Checkpoint, state: TrainingState,
-    report: @escaping (TrainingEvent) -> Void
+    _ finetuner: Finetuner, data: TrainingData, start: Checkpoint, report: @escaping (TrainingEvent) -> Void
   ) throws(TrainingError) {
     self.finetuner = finetuner
     self.report = report
-    self.state = state
     checkpoint = start
+    let settings = finetuner.options
+    state = TrainingState(
+      weights: start.weights,
+      schedule: LearningRateSchedule(
+        settings.schedule, base: settings.learningRate, epochs: settings.epochs, patience: settings.plateauPatience))
     (training, validation) = try data.datasets(start.metadata.preprocessing)
-    let options = finetuner.options
     let size = start.metadata.preprocessing.imageSize
     do {
       let plan = try Plan(
-        start.weights.layout.architecture, mode: .training, batchSize: options.batchSize, height: size, width: size)
+        start.weights.layout.architecture, mode: .training, batchSize: settings.batchSize, height: size, width: size)
       session = try finetuner.backend.makeSession(plan)
       predictor = try Predictor(
-        start, backend: finetuner.backend, batchSize: options.batchSize, pool: finetuner.pool)
+        start, backend: finetuner.backend, batchSize: settings.batchSize, pool: finetuner.pool)
     } catch let error as any DiagnosedError {
       throw .cause(error)
     } catch {
       preconditionFailure("every error of these floors is diagnosed: \(error)")
     }
-    session.load(state.weights)
-    session.load(state.moments)
-    classWeights = options.loss == .weightedBCE ? Self.classWeights(training) : nil
-    metrics = try finetuner.run.metrics(epochs: state.epoch)
+    classWeights = settings.loss == .weightedBCE ? Self.classWeights(training) : nil
   }
 
-  /// Runs the epochs that are left; returns the last state.
-  mutating func train() throws(TrainingError) -> TrainingState {
+  /// Runs the epochs that `state` leaves; returns the last state.
+  mutating func train(from state: TrainingState) throws(TrainingError) -> TrainingState {
+    self.state = state
+    session.load(state.weights)
+    session.load(state.moments)
+    metrics = try run.metrics(epochs: state.epoch)
+    return try trainEpochs()
+  }
+
+  private mutating func trainEpochs() throws(TrainingError) -> TrainingState {
     while state.epoch < options.epochs {
       try trainEpoch()
       try endEpoch()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Platform
 
 /// The command line: parses it, calls one library function, prints the answer.
@@ -26,10 +27,13 @@ struct CheXNet: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self, DemoDataCommand.self,
+      ImportWeightsCommand.self, FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self,
+      DemoDataCommand.self,
     ])
 
   static func main() {
+    // A file that grows beyond a limit is an error with a message, not a signal that ends the process.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

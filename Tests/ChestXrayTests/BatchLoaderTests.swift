@@ -36,9 +36,8 @@ import Testing
     #expect(loader.batchCount == 3)
     let batches = try batches(loader)
     #expect(batches.map(\.samples) == [[0, 1, 2], [3, 4, 5], [6]])
-    #expect(batches[0].labels == [1, 0, 0, 1, 0, 0])
-    #expect(batches[0].known == [1, 1, 0, 1, 1, 1])
-    #expect(batches[2].labels == [1, 0])
+    #expect(batches[0].labels == [.positive, .negative, .unknown, .positive, .negative, .negative])
+    #expect(batches[2].labels == [.positive, .negative])
     let preparation = try ImagePreparation(Self.preprocessing)
     for batch in batches {
       #expect(batch.pixels.count == batch.count * 3 * 28 * 28)
@@ -94,8 +93,7 @@ import Testing
     let dataset = try dataset(classes: ["edema", "Hernia", "Mass"])
     #expect(dataset.unlabelledClasses == ["Hernia"])
     let batch = try BatchLoader(dataset, batchSize: 2).next()
-    #expect(batch?.labels == [0, 0, 1, 1, 0, 0])
-    #expect(batch?.known == [1, 0, 1, 1, 0, 0])
+    #expect(batch?.labels == [.negative, .unknown, .positive, .positive, .unknown, .unknown])
   }
 
   @Test("the first bad image of the list stops with an error that names it", arguments: [1, 4])

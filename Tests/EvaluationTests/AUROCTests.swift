@@ -16,13 +16,14 @@ private func byPairs(_ scores: [Double], _ isPositive: [Bool]) -> Double? {
 
 @Suite struct AUROCTests {
   /// Values of scikit-learn's documentation and ones that can be counted by hand.
-  @Test(arguments: [
-    ([0.1, 0.4, 0.35, 0.8], [false, false, true, true], 0.75),
-    ([1, 1, 1, 1], [false, true, false, true], 0.5),
-    ([0, 1, 2], [false, false, true], 1),
-    ([2, 1, 0], [false, false, true], 0),
-    ([0.5, 0.5, 0.2, 0.9], [true, false, false, true], 0.875),
-  ])
+  @Test(
+    arguments: [
+      ([0.1, 0.4, 0.35, 0.8], [false, false, true, true], 0.75),
+      ([1, 1, 1, 1], [false, true, false, true], 0.5),
+      ([0, 1, 2], [false, false, true], 1),
+      ([2, 1, 0], [false, false, true], 0),
+      ([0.5, 0.5, 0.2, 0.9], [true, false, false, true], 0.875),
+    ] as [([Double], [Bool], Double)])
   func `counts pairs, ties half`(scores: [Double], isPositive: [Bool], expected: Double) {
     #expect(auroc(scores: scores, isPositive: isPositive) == expected)
   }

@@ -28,7 +28,8 @@ import Testing
     for image in 0..<extents[0] {
       for label in 0..<architecture.classCount {
         let map = ClassActivationMap(
-          features: features[image * shape.count..<(image + 1) * shape.count], shape: shape, weights: weights, index: label,
+          features: features[image * shape.count..<(image + 1) * shape.count], shape: shape, weights: weights,
+          index: label,
           logit: Float(logits[image * architecture.classCount + label]))
         let start = (image * architecture.classCount + label) * shape.area
         #expect(relativeDifference(map.values.map { Double($0) }, Array(cams[start..<start + shape.area])) < 1e-6)
@@ -58,7 +59,8 @@ import Testing
   private let map = ClassActivationMap(height: 1, width: 2, values: [-1, 3], bias: -1, logit: 0)
 
   private func draw(
-    _ map: ClassActivationMap, view: ImageView, size: HeatmapImage.Size, scale: HeatmapImage.Scale = .map, depth: Int = 8
+    _ map: ClassActivationMap, view: ImageView, size: HeatmapImage.Size, scale: HeatmapImage.Scale = .map,
+    depth: Int = 8
   ) -> HeatmapImage {
     HeatmapImage(map, view: view, input: 4, size: size, scale: scale, depth: depth)
   }

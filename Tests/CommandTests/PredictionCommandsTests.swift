@@ -1,0 +1,116 @@
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+@Suite struct PredictCommandTests {
+  @Test func `text, CSV and JSON say the same`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let json = try Executable.run(["predict", checkpoint, SmallDemo.image, "--json"]).json()
+      let findings = try #require(json["images"]?[0]?["findings"]?.array)
+      #expect(findings.count == 14)
+      #expect(findings[0]["name"] == "Atelectasis")
+      for finding in findings {
+        let (probability, logit) = (finding["probability"]?.double ?? -1, finding["logit"]?.double ?? .nan)
+        // Nine printed digits.
+        #expect(abs(probability - 1 / (1 + exp(-logit))) < 1e-8)
+      }
+      #expect(try Executable.run(["predict", checkpoint, SmallDemo.image, "--output", folder + "/p.csv"]).status == 0)
+      let lines = String(decoding: try FileReader.contents(of: folder + "/p.csv"), as: UTF8.self).split(separator: "\n")
+      #expect(lines.count == 2)
+      #expect(lines[0].hasPrefix("Image Index,Patient ID,prob_Atelectasis,"))
+      #expect(lines[1].hasPrefix("00000001_000.png,1,"))
+      #expect(Double(lines[1].split(separator: ",")[2]) == findings[0]["probability"]?.double)
+    }
+  }
+
+  @Test func `a folder is predicted whole, whatever the batch size and the threads`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let images = SmallDemo.folder + "/images"
+      let one = try Executable.run(["predict", checkpoint, images, "--json", "--batch-size", "1", "--threads", "1"])
+      let many = try Executable.run(["predict", checkpoint, images, "--json", "--batch-size", "7", "--threads", "3"])
+      #expect(one.status == 0)
+      #expect(try one.json()["images"]?.array?.count == 60)
+      #expect(one.out == many.out)
+    }
+  }
+
+  struct BadImage: Sendable {
+    let name: String
+    let bytes: [UInt8]
+    let says: String
+  }
+
+  static let badImages: [BadImage] = {
+    let dicom = [UInt8](repeating: 0, count: 128) + Array("DICM".utf8) + [2, 0, 0, 0]
+    return [
+      BadImage(name: "scan.png", bytes: dicom, says: "dcmj2pnm"),
+      BadImage(name: "photo.png", bytes: [0xFF, 0xD8, 0xFF, 0xE0], says: "JPEG"),
+      BadImage(name: "empty.png", bytes: [], says: "empty.png"),
+      BadImage(name: "text.png", bytes: Array("hello".utf8), says: "text.png"),
+    ]
+  }()
+
+  @Test(arguments: 0..<5) func `an image that cannot be read is exit 65 with what to do`(index: Int) throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let whole = try FileReader.contents(of: SmallDemo.image)
+      let bad =
+        index < 4
+        ? Self.badImages[index]
+        : BadImage(name: "cut.png", bytes: Array(whole.prefix(whole.count / 2)), says: "cut.png")
+      try AtomicFile.write(bad.bytes, to: folder + "/" + bad.name, overwriting: false)
+      let output = try Executable.run(["predict", checkpoint, folder + "/" + bad.name, "--output", folder + "/p.csv"])
+      #expect(output.status == 65)
+      #expect(output.err.contains(bad.says), "\(output.err)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/p.csv"))
+    }
+  }
+
+  @Test func `a foreign weight file is sent to import-weights`() throws {
+    let output = try Executable.run(["predict", fixture("small-densenet/weights.pt"), SmallDemo.image])
+    #expect(output.status == 65)
+    #expect(output.err.contains("chexnet import-weights"))
+  }
+}
+
+@Suite struct HeatmapCommandTests {
+  @Test func `maps have the sizes and depths that were asked for, and tell their numbers`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      for (size, depth, header) in [
+        ("original", "8", "P5\n1024 1024\n255\n"), ("input", "16", "P5\n224 224\n65535\n"),
+        ("map", "8", "P5\n28 28\n255\n"),
+      ] {
+        let output = try Executable.run([
+          "heatmap", checkpoint, SmallDemo.image, "--output", folder + "/" + size, "--size", size, "--depth", depth,
+          "--finding", "Mass,pleural thickening", "--json",
+        ])
+        #expect(output.status == 0, "\(output.err)")
+        let picture = try FileReader.contents(of: folder + "/\(size)/00000001_000.Mass.pgm")
+        #expect(picture.starts(with: header.utf8))
+        let parts = header.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        #expect(picture.count == header.utf8.count + parts[0] * parts[1] * (depth == "16" ? 2 : 1))
+        let heatmaps = try #require(try output.json()["heatmaps"]?.array)
+        #expect(heatmaps.map { $0["finding"]?.string } == ["Mass", "Pleural_Thickening"])
+        let json = try JSONValue.parse(try FileReader.contents(of: folder + "/\(size)/00000001_000.Mass.json"))
+        #expect(json["finding"] == "Mass")
+        #expect(json["crop_window"]?["x"]?.double == 64 && json["crop_window"]?["width"]?.double == 896)
+      }
+    }
+  }
+
+  @Test func `an unknown finding is exit 64 with the nearest name`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let output = try Executable.run([
+        "heatmap", checkpoint, SmallDemo.image, "--output", folder + "/h", "--finding", "Masss",
+      ])
+      #expect(output.status == 64)
+      #expect(output.err.contains("did you mean Mass?"))
+      #expect(!FileManager.default.fileExists(atPath: folder + "/h"))
+    }
+  }
+}
