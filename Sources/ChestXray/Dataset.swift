@@ -27,19 +27,23 @@ public struct Dataset: Sendable {
     columns = table.columns(for: self.classes)
   }
 
-  /// Images without labels, in this order: files, or folders of which every image is taken.
+  /// Images without labels, in this order: image files, folders of which every image is taken, and lists whose images are
+  /// in `data` (nil: in the list's own folder). Which of them a file is, its content says.
   ///
-  /// Errors: `platform` where nothing is there, `noImages` for an empty folder, those of `ImagePreparation`.
-  public init(images: [String], preprocessing: Preprocessing) throws(ChestXrayError) {
+  /// Errors: `platform` where nothing is there, `noImages` for an empty folder, those of `LabelTable` and of
+  /// `ImageFolder.resolve` for a list, those of `ImagePreparation`.
+  public init(images: [String], data: String? = nil, preprocessing: Preprocessing) throws(ChestXrayError) {
     var paths: [String] = []
     for path in images {
       if isFolder(path) {
         let folder = try ImageFolder(path: path)
         paths += try folder.images().map { path + (path.hasSuffix("/") ? "" : "/") + $0 }
-      } else if somethingStands(at: path) {
-        paths.append(path)
+      } else if try ListFile.isList(path: path) {
+        let folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+        paths += try ImageFolder(path: data ?? (folder.isEmpty ? "/" : folder)).resolve(
+          LabelTable.imageNames(list: path))
       } else {
-        throw .platform(.missing(path: path))
+        paths.append(path)
       }
     }
     table = LabelTable(

@@ -1,3 +1,4 @@
+import Platform
 import Tensors
 
 /// A list of images or a table of labels, as its file has it. The dialect is told by content:
@@ -45,6 +46,24 @@ struct ListFile {
     }
     if rows.isEmpty { throw .table(path: path, line: nil, .empty) }
     try refuseDuplicates(path: path)
+  }
+
+  /// Whether the file at `path` is a list rather than an image: its first line is text that names an image, with the ending
+  /// of one, or columns of a table.
+  static func isList(path: String) throws(ChestXrayError) -> Bool {
+    let start: [UInt8]
+    do {
+      let reader = try FileReader(path: path)
+      start = try reader.read(at: 0, count: min(4096, reader.size))
+    } catch {
+      throw .platform(error)
+    }
+    guard let end = start.firstIndex(of: UInt8(ascii: "\n")) ?? (start.isEmpty ? nil : start.endIndex),
+      let line = String(validating: start[..<end], as: UTF8.self)
+    else { return false }
+    let words = line.split { $0 == "," || $0.isWhitespace }.map(String.init)
+    return words.first.map { hasImageExtension($0) } ?? false || line.contains(",") && line.contains("Image Index")
+      || words.first.map(TableColumns.isImageColumn) ?? false
   }
 
   /// Whether the line has a name and then numbers, or as many words as a name and fourteen labels.

@@ -25,6 +25,8 @@ public struct HeatmapWriter {
     public var scale = HeatmapImage.Scale.map
     /// 8 or 16 bits.
     public var depth = 8
+    /// Only findings of at least this probability are drawn.
+    public var minimumProbability = 0.0
     public var overwriting = false
 
     public init() {}
@@ -115,13 +117,14 @@ public struct HeatmapWriter {
   }
 
   private func labels(of prediction: ImagePrediction) -> [Int] {
-    switch options.selection {
-    case .top:
-      let top = prediction.logits.indices.max { prediction.logits[$0] < prediction.logits[$1] }
-      return top.map { [$0] } ?? []
-    case .all: return Array(prediction.logits.indices)
-    case .named: return named
-    }
+    let logits = prediction.logits
+    let selected: [Int] =
+      switch options.selection {
+      case .top: logits.indices.max { logits[$0] < logits[$1] }.map { [$0] } ?? []
+      case .all: Array(logits.indices)
+      case .named: named
+      }
+    return selected.filter { sigmoid(Double(logits[$0])) >= options.minimumProbability }
   }
 
   private func write(

@@ -18,14 +18,24 @@ struct HeatmapCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
   var checkpoint: String
 
-  @Argument(help: ArgumentHelp("Radiographs, or folders of them.", valueName: "image or folder"))
+  @Argument(help: ArgumentHelp("Radiographs, folders of them, or lists.", valueName: "image, folder or list"))
   var images: [String]
+
+  @Option(
+    help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
+  var data: String?
 
   @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
   var output: String
 
   @Option(help: ArgumentHelp("top (the most probable), all, or names with commas between.", valueName: "finding"))
   var finding = "top"
+
+  @Option(help: ArgumentHelp("Draw only findings of at least this probability.", valueName: "0…1"))
+  var minimumProbability = 0.0
+
+  @Option(help: ArgumentHelp("Say how many peaks lie in these boxes (BBox_List_2017.csv).", valueName: "file.csv"))
+  var boxes: String?
 
   @Option(help: "The pixels of the pictures: the radiograph's own, the network's input, or one a cell.")
   var size = HeatmapImage.Size.original
@@ -42,28 +52,39 @@ struct HeatmapCommand: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
+    if !(0...1).contains(minimumProbability) {
+      throw ValidationError("--minimum-probability needs 0 to 1, found \(minimumProbability).")
+    }
     if depth != 8 && depth != 16 { throw ValidationError("--depth is 8 or 16, found \(depth).") }
   }
 
   func run() throws {
     let checkpoint = try Checkpoint.load(path: checkpoint)
-    let dataset = try Dataset(images: images, preprocessing: checkpoint.metadata.preprocessing)
+    let dataset = try Dataset(
+      images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
     let predictor = try Predictor(
       checkpoint, backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, pool: deviceOptions.pool)
     var options = HeatmapWriter.Options()
     options.selection = HeatmapWriter.Selection(finding)
     (options.size, options.scale, options.depth) = (size, scale, depth)
+    options.minimumProbability = minimumProbability
     options.overwriting = outputOptions.force
+    var game = try boxes.map { PointingGame(try FindingBox.read($0)) }
     let writer = try HeatmapWriter(predictor, options: options)
     let progress = ProgressLine()
     var heatmaps: [HeatmapWriter.Heatmap] = []
     try writer.write(dataset, to: output) { heatmap in
       heatmaps.append(heatmap)
+      game?.add(heatmap)
       if !outputOptions.json { print(heatmap.path) }
       progress.show(heatmaps.count, of: max(dataset.count, heatmaps.count), "drawing")
     }
     progress.clear()
-    if outputOptions.json { printJSON(["heatmaps": .array(heatmaps.map(\.json))]) }
+    if outputOptions.json {
+      printJSON(["heatmaps": .array(heatmaps.map(\.json)), "pointing_game": game?.json ?? .null])
+    } else if let game {
+      print(game.text, terminator: "")
+    }
   }
 }
 

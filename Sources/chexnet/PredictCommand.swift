@@ -15,8 +15,12 @@ struct PredictCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A checkpoint (from import-weights or finetune).", valueName: "checkpoint"))
   var checkpoint: String
 
-  @Argument(help: ArgumentHelp("Radiographs, or folders of them.", valueName: "image or folder"))
+  @Argument(help: ArgumentHelp("Radiographs, folders of them, or lists.", valueName: "image, folder or list"))
   var images: [String]
+
+  @Option(
+    help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
+  var data: String?
 
   @Option(help: ArgumentHelp("Write a CSV file instead of printing.", valueName: "file.csv"))
   var output: String?
@@ -30,7 +34,8 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     let checkpoint = try Checkpoint.load(path: checkpoint)
-    let dataset = try Dataset(images: images, preprocessing: checkpoint.metadata.preprocessing)
+    let dataset = try Dataset(
+      images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
     let predictor = try Predictor(
       checkpoint, backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, pool: deviceOptions.pool)
     if let output, !outputOptions.force { try refuseExisting(output) }

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The whole of chexnet on made-up data, in a few minutes: builds, makes a synthetic chest X-ray set, imports, finetunes,
+# evaluates, draws heatmaps. Prints each command before it runs. Everything it makes is in the folder demo/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+Tools/setup.sh
+
+run() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+
+run swift build -c release --product chexnet
+PATH=$(swift build -c release --show-bin-path):$PATH
+
+if [ -e demo ]; then
+  echo
+  echo "removing demo/ of an earlier run"
+  rm -rf demo
+fi
+mkdir demo
+
+run chexnet demo-data --output demo/data
+run chexnet import-weights fixtures/demo/start.pt --output demo/start.safetensors
+run chexnet finetune --data demo/data --train demo/data/train_list.txt --validation demo/data/val_list.txt \
+  --weights demo/start.safetensors --image-size 64 --epochs 12 --learning-rate 4e-3 --schedule cosine --augment flip \
+  --output demo/run
+run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensors \
+  --data demo/data --test demo/data/test_list.txt
+run chexnet heatmap demo/run/checkpoints/best.safetensors demo/data/test_list.txt --finding all \
+  --minimum-probability 0.5 --size map --boxes demo/data/BBox_List_2017.csv --output demo/heatmaps >demo/heatmaps.txt
+tail -n 1 demo/heatmaps.txt
+
+first=$(head -n 1 demo/heatmaps.txt)
+name=$(basename "$first" | cut -d. -f1)
+finding=$(basename "$first" | cut -d. -f2)
+run chexnet heatmap demo/run/checkpoints/best.safetensors "demo/data/images/$name.png" --finding "$finding" \
+  --output demo/picture
+
+cat <<'END'
+
+The same with your own data (ChestX-ray14: images, Data_Entry_2017_v2020.csv and lists of https://nihcc.app.box.com/v/ChestXray-NIHCC):
+
+  chexnet import-weights densenet121.pt --output start.safetensors --head new
+  chexnet finetune --data images --train train_list.txt --validation val_list.txt --weights start.safetensors --output run
+  chexnet evaluate run/checkpoints/best.safetensors --data images --test test_list.txt --predictions predictions.csv
+  chexnet heatmap run/checkpoints/best.safetensors images/00000001_000.png --output heatmaps
+
+The executable is .build/release/chexnet. For research; not a medical device.
+END

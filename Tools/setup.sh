@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what chexnet is built with, where it is missing: five C libraries from Debian's or Ubuntu's packages.
+# Says what it installs; does nothing the second time. Swift itself it does not install: it says how to get it.
+set -euo pipefail
+
+packages=(libhdf5-dev libopenblas-dev zlib1g-dev libpng-dev libssl-dev pkg-config)
+# pkg-config's names of the same libraries: what the build asks for, on any distribution.
+libraries=(hdf5-serial openblas zlib libpng libcrypto)
+
+missing_libraries() {
+  for library in "${libraries[@]}"; do
+    pkg-config --exists "$library" 2>/dev/null || printf '%s ' "$library"
+  done
+}
+
+if ! command -v pkg-config >/dev/null || [ -n "$(missing_libraries)" ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "error: missing: $(missing_libraries)" >&2
+    echo "hint: install HDF5 (serial), OpenBLAS, zlib, libpng, OpenSSL and pkg-config, with their headers" >&2
+    exit 69
+  fi
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "error: installing packages needs root, and there is no sudo here" >&2
+      echo "hint: as root: apt-get install ${packages[*]}" >&2
+      exit 69
+    fi
+    as_root=(sudo)
+  fi
+  echo "setup: installing ${packages[*]}"
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  if ! { "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
+    tail -20 "$log" >&2
+    echo "error: the packages could not be installed" >&2
+    exit 69
+  fi
+  if [ -n "$(missing_libraries)" ]; then
+    echo "error: still missing after the installation: $(missing_libraries)" >&2
+    exit 69
+  fi
+fi
+
+if ! command -v swift >/dev/null; then
+  echo "error: there is no Swift on this machine's PATH" >&2
+  echo "hint: install Swift 6.3 or newer from https://www.swift.org/install/linux (swiftly, or a tar ball), then run this again" >&2
+  exit 69
+fi
+version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+if [ "$(printf '6.3\n%s\n' "$version" | sort -V | head -n 1)" != 6.3 ]; then
+  echo "error: expected Swift 6.3 or newer, found ${version:-an unknown version}" >&2
+  echo "hint: swiftly install latest, or see https://www.swift.org/install/linux" >&2
+  exit 69
+fi
