@@ -23,18 +23,17 @@ mkdir demo
 run chexnet demo-data --output demo/data
 run chexnet import-weights fixtures/demo/start.pt --output demo/start.safetensors
 run chexnet finetune --data demo/data --train demo/data/train_list.txt --validation demo/data/val_list.txt \
-  --weights demo/start.safetensors --image-size 64 --epochs 12 --learning-rate 4e-3 --schedule cosine --augment flip \
+  --weights demo/start.safetensors --image-size 64 --epochs 10 --learning-rate 4e-3 --schedule cosine --augment flip \
   --output demo/run
 run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensors \
   --data demo/data --test demo/data/test_list.txt
 run chexnet heatmap demo/run/checkpoints/best.safetensors demo/data/test_list.txt --finding all \
-  --minimum-probability 0.5 --size map --boxes demo/data/BBox_List_2017.csv --output demo/heatmaps >demo/heatmaps.txt
-tail -n 1 demo/heatmaps.txt
+  --minimum-probability 0.5 --size map --boxes demo/data/BBox_List_2017.csv --output demo/heatmaps | tee demo/heatmaps.txt |
+  sed -n -e '1,4p' -e '$p'
 
-first=$(head -n 1 demo/heatmaps.txt)
-name=$(basename "$first" | cut -d. -f1)
-finding=$(basename "$first" | cut -d. -f2)
-run chexnet heatmap demo/run/checkpoints/best.safetensors "demo/data/images/$name.png" --finding "$finding" \
+# The first of them again, at the size of its radiograph.
+drawn=$(basename "$(grep '\.pgm$' demo/heatmaps.txt | head -n 1)" .pgm)
+run chexnet heatmap demo/run/checkpoints/best.safetensors "demo/data/images/${drawn%%.*}.png" --finding "${drawn#*.}" \
   --output demo/picture
 
 cat <<'END'
