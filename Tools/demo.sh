@@ -29,7 +29,7 @@ run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensor
   --data demo/data --test demo/data/test_list.txt
 run chexnet heatmap demo/run/checkpoints/best.safetensors demo/data/test_list.txt --finding all \
   --minimum-probability 0.5 --size map --boxes demo/data/BBox_List_2017.csv --output demo/heatmaps | tee demo/heatmaps.txt |
-  sed -n -e '1,4p' -e '$p'
+  sed -n -e '1,5p' -e '$p'
 
 # The first of them again, at the size of its radiograph.
 drawn=$(basename "$(grep '\.pgm$' demo/heatmaps.txt | head -n 1)" .pgm)

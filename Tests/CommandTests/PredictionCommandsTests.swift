@@ -37,6 +37,25 @@ import Testing
     }
   }
 
+  /// From file to logit by the executable, against Pillow, torchvision and PyTorch in float64. The prepared pixels are the same
+  /// bits; a logit of order 10 then keeps Float's 10⁻⁶ through 7 convolutions of up to 192 terms: 10⁻⁵ of the largest.
+  @Test func `logits of pictures of every kind are PyTorch's`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let recorded = try RecordedTensors("small-densenet/predictions.safetensors")
+      let pictures = recorded.names.sorted()
+      #expect(pictures.count == 6)
+      let output = try Executable.run(
+        ["predict", checkpoint] + pictures.map { fixture("images/\($0).png") } + ["--json"])
+      let images = try #require(try output.json()["images"]?.array)
+      for (image, name) in zip(images, pictures) {
+        let logits = image["findings"]?.array?.compactMap { $0["logit"]?.double } ?? []
+        let difference = relativeDifference(logits, try recorded.values(name))
+        #expect(difference < 1e-5, "\(name) differs by \(difference)")
+      }
+    }
+  }
+
   struct BadImage: Sendable {
     let name: String
     let bytes: [UInt8]

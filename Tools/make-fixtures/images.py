@@ -7,7 +7,6 @@ takes the vertical pass of a resize first for tall reductions, which moves some 
 Expected pixels are raw bytes; their sizes are in the file names: <image>.<width>x<height>[.<channels>].u8, row by row.
 """
 
-import hashlib
 import struct
 import zlib
 from pathlib import Path
@@ -195,35 +194,10 @@ def damaged():
         (FOLDER / "damaged" / f"{name}.bin").write_bytes(data)
 
 
-def readme():
-    """What each file is, and its checksum."""
-    files = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.name != "README.md")
-    lines = [
-        "# fixtures/images",
-        "",
-        "Made by `Tools/make-fixtures/images.py`, used by `Tests/ChestXrayTests`.",
-        "Synthetic: gradients with noise, no patient.",
-        "",
-        "| File | What | Made with |",
-        "|---|---|---|",
-        f"| `*.png` | images of every kind that decodes | Pillow {VERSIONS['PIL']}, or by hand |",
-        "| `*.u8` | what Pillow decodes or resizes them to | `convert('RGB')`, `resize(…, BILINEAR)` |",
-        f"| `*.f32` | what a network is given | torchvision {VERSIONS['torchvision']} |",
-        "| `damaged/*.bin` | one file for each way to be wrong | by hand |",
-        "",
-        "| File | Bytes | SHA-256 |",
-        "|---|---|---|",
-    ]
-    for path in files:
-        data = path.read_bytes()
-        lines.append(f"| `{path.relative_to(FOLDER)}` | {len(data)} | `{hashlib.sha256(data).hexdigest()}` |")
-    (FOLDER / "README.md").write_text("\n".join(lines) + "\n")
-
-
 check_versions()
 (FOLDER / "damaged").mkdir(parents=True, exist_ok=True)
 kinds()
 resizes()
 preparations()
 damaged()
-readme()
+print("checksums.py --update puts what changed into fixtures/README.md")

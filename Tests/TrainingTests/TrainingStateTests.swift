@@ -1,0 +1,69 @@
+import Engine
+import Platform
+import TestSupport
+import Testing
+
+@testable import Training
+
+@Suite struct TrainingStateTests {
+  private let architecture = DenseNetArchitecture(growthRate: 2, blockSizes: [1, 1], initialFeatures: 4, classCount: 3)
+  private let schedule = LearningRateSchedule(.plateau, base: 1e-3, epochs: 9, patience: 2)
+
+  private func state() -> TrainingState {
+    let weights = Weights(initializing: architecture, seed: 1)
+    var state = TrainingState(weights: weights, schedule: schedule)
+    (state.epoch, state.step, state.lossSum, state.knownCount) = (3, 5, 1.0 / 3, 77)
+    (state.bestLoss, state.bestEpoch) = (0.1 + 0.2, 2)
+    state.schedule.endEpoch(validationLoss: 0.7)
+    state.moments = OptimizerMoments(
+      steps: 41, first: weights.values.prefix(weights.layout.trainedCount).map { $0 / 3 },
+      second: weights.values.prefix(weights.layout.trainedCount).map { $0 * $0 })
+    return state
+  }
+
+  private func read(_ path: String, classes: Int = 3) throws -> TrainingState {
+    var architecture = architecture
+    architecture.classCount = classes
+    return try TrainingState(path: path, layout: ParameterLayout(architecture), schedule: schedule)
+  }
+
+  @Test func `what is saved is read back to the last bit, infinities included`() throws {
+    try inTemporaryFolder { folder in
+      for state in [state(), TrainingState(weights: Weights(initializing: architecture, seed: 2), schedule: schedule)] {
+        try state.save(to: folder + "/state")
+        #expect(try read(folder + "/state") == state)
+      }
+    }
+  }
+
+  @Test func `a flipped bit, a cut end and another network are found out, exit 65`() throws {
+    try inTemporaryFolder { folder in
+      let path = folder + "/state"
+      try state().save(to: path)
+      let whole = try FileReader.contents(of: path)
+
+      var flipped = whole
+      flipped[whole.count - 9] ^= 0x10
+      try AtomicFile.write(flipped, to: path, overwriting: true)
+      expectBadData("SHA-256") { try read(path) }
+
+      try AtomicFile.write(Array(whole.dropLast(4)), to: path, overwriting: true)
+      expectBadData("") { try read(path) }
+
+      try AtomicFile.write(whole, to: path, overwriting: true)
+      expectBadData("another network") { try read(path, classes: 4) }
+    }
+  }
+
+  private func expectBadData(_ words: String, _ body: () throws -> TrainingState) {
+    do {
+      _ = try body()
+      Issue.record("a damaged state was taken")
+    } catch let error as any DiagnosedError {
+      #expect(error.diagnosis.exit == .badData)
+      #expect(error.diagnosis.message.contains(words))
+    } catch {
+      Issue.record("\(error)")
+    }
+  }
+}
