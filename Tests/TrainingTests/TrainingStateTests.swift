@@ -48,7 +48,7 @@ import Testing
       expectBadData("SHA-256") { try read(path) }
 
       try AtomicFile.write(Array(whole.dropLast(4)), to: path, overwriting: true)
-      expectBadData("") { try read(path) }
+      expectBadData("safetensors") { try read(path) }
 
       try AtomicFile.write(whole, to: path, overwriting: true)
       expectBadData("another network") { try read(path, classes: 4) }
