@@ -23,7 +23,7 @@ mkdir demo
 run chexnet demo-data --output demo/data
 run chexnet import-weights fixtures/demo/start.pt --output demo/start.safetensors
 run chexnet finetune --data demo/data --train demo/data/train_list.txt --validation demo/data/val_list.txt \
-  --weights demo/start.safetensors --image-size 64 --epochs 10 --learning-rate 4e-3 --schedule cosine --augment flip \
+  --weights demo/start.safetensors --image-size 64 --epochs 8 --learning-rate 4e-3 --schedule cosine --augment flip \
   --output demo/run
 run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensors \
   --data demo/data --test demo/data/test_list.txt

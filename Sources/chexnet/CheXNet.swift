@@ -15,7 +15,7 @@ struct CheXNet: ParsableCommand {
         chexnet demo-data --output demo
         chexnet finetune --data demo --train demo/train_list.txt \\
           --validation demo/val_list.txt --architecture 16:2,4 --image-size 64 \\
-          --epochs 10 --learning-rate 4e-3 --schedule cosine --augment flip \\
+          --epochs 8 --learning-rate 4e-3 --schedule cosine --augment flip \\
           --output demo-run
         chexnet evaluate demo-run/checkpoints/best.safetensors \\
           --data demo --test demo/test_list.txt
