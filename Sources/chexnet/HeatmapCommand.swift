@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import ChestXray
 import Evaluation
 import Platform
@@ -12,18 +11,11 @@ struct HeatmapCommand: ParsableCommand {
 
       Examples:
         chexnet heatmap best.safetensors images/00000001_000.png --output heatmaps
-        chexnet heatmap best.safetensors images --output heatmaps --finding Mass,Nodule --scale probability --depth 16
+        chexnet heatmap best.safetensors images --output heatmaps \\
+          --finding Mass,Nodule --scale probability --depth 16
       """)
 
-  @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
-  var checkpoint: String
-
-  @Argument(help: ArgumentHelp("Radiographs, folders of them, or lists.", valueName: "image, folder or list"))
-  var images: [String]
-
-  @Option(
-    help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
-  var data: String?
+  @OptionGroup var input: PredictorInput
 
   @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
   var output: String
@@ -59,11 +51,7 @@ struct HeatmapCommand: ParsableCommand {
   }
 
   func run() throws {
-    let checkpoint = try Checkpoint.load(path: checkpoint)
-    let dataset = try Dataset(
-      images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
-    let predictor = try Predictor(
-      checkpoint, backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, pool: deviceOptions.pool)
+    let (predictor, dataset) = try input.load(deviceOptions)
     var options = HeatmapWriter.Options()
     options.selection = HeatmapWriter.Selection(finding)
     (options.size, options.scale, options.depth) = (size, scale, depth)

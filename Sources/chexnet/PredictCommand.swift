@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import ChestXray
 import Evaluation
 import Platform
@@ -12,15 +11,7 @@ struct PredictCommand: ParsableCommand {
         chexnet predict densenet.safetensors images --output predictions.csv
       """)
 
-  @Argument(help: ArgumentHelp("A checkpoint (from import-weights or finetune).", valueName: "checkpoint"))
-  var checkpoint: String
-
-  @Argument(help: ArgumentHelp("Radiographs, folders of them, or lists.", valueName: "image, folder or list"))
-  var images: [String]
-
-  @Option(
-    help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
-  var data: String?
+  @OptionGroup var input: PredictorInput
 
   @Option(help: ArgumentHelp("Write a CSV file instead of printing.", valueName: "file.csv"))
   var output: String?
@@ -33,14 +24,10 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
-    let checkpoint = try Checkpoint.load(path: checkpoint)
-    let dataset = try Dataset(
-      images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
-    let predictor = try Predictor(
-      checkpoint, backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, pool: deviceOptions.pool)
+    let (predictor, dataset) = try input.load(deviceOptions)
     if let output, !outputOptions.force { try refuseExisting(output) }
     let progress = ProgressLine()
-    var predictions = Predictions(findings: checkpoint.metadata.classes, table: nil)
+    var predictions = Predictions(findings: predictor.checkpoint.metadata.classes, table: nil)
     var logits: [[Float]] = []
     try predictor.predict(dataset) { index, prediction in
       let sample = dataset.table.samples[index]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import ChestXray
 import Engine
 import Evaluation
 import Platform
@@ -26,6 +27,28 @@ struct DeviceOptions: ParsableArguments {
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
   func backend() throws(BackendError) -> any Backend { try Engine.backend(named: device, pool: pool) }
+}
+
+/// A checkpoint and the radiographs that it is shown.
+struct PredictorInput: ParsableArguments {
+  @Argument(help: ArgumentHelp("A checkpoint (from import-weights or finetune).", valueName: "checkpoint"))
+  var checkpoint: String
+
+  @Argument(help: ArgumentHelp("Radiographs, folders of them, or lists.", valueName: "image, folder or list"))
+  var images: [String]
+
+  @Option(
+    help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
+  var data: String?
+
+  /// Reads the checkpoint and finds the images.
+  func load(_ device: DeviceOptions) throws -> (Predictor, Dataset) {
+    let checkpoint = try Checkpoint.load(path: checkpoint)
+    let dataset = try Dataset(images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
+    let predictor = try Predictor(
+      checkpoint, backend: try device.backend(), batchSize: device.batchSize, pool: device.pool)
+    return (predictor, dataset)
+  }
 }
 
 /// What a command may do to files that are already there, and in which form it answers.
