@@ -99,11 +99,11 @@ public func isFolder(_ path: String) -> Bool {
 
 /// Creates the folder `path`, and those above it, where they do not exist.
 public func createFolder(_ path: String) throws(PlatformError) {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    let code = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code ?? Int(EACCES)
-    throw .cannotCreate(path: path, errno: Int32(truncatingIfNeeded: code))
+  if path.isEmpty || isFolder(path) { return }
+  try createFolder((path as NSString).deletingLastPathComponent)
+  // Another process may have been faster.
+  guard mkdir(path, 0o755) == 0 || (errno == EEXIST && isFolder(path)) else {
+    throw .cannotCreate(path: path, errno: errno == EEXIST ? ENOTDIR : errno)
   }
 }
 

@@ -195,7 +195,7 @@ private struct JSONParser {
     }
   }
 
-  /// The four hexadecimal digits of `\uXXXX`.
+  /// The four hexadecimal digits behind `\u`.
   private mutating func codeUnit() throws(PlatformError) -> UInt16 {
     var unit: UInt16 = 0
     for _ in 0..<4 {

@@ -182,6 +182,9 @@ struct TrainingLoop {
           image: sample.image, patient: sample.patient, probabilities: prediction.probabilities, labels: sample.labels)
         report(.validating(epoch: state.epoch + 1, done: index + 1, images: validation.count))
       }
+    } catch .notFinite(let image) {
+      // Of a checkpoint this is bad data; of weights in training it is divergence.
+      throw .cause(BackendError.notFinite(what: "the network's output for \(image.printable)"))
     } catch {
       throw .cause(error)
     }

@@ -60,6 +60,25 @@ import Testing
   }
 }
 
+@Suite struct FolderTests {
+  @Test func `folders are made with those above them, once`() throws {
+    try inTemporaryFolder { folder in
+      try createFolder(folder + "/a/b/c/")
+      try createFolder(folder + "/a/b/c")
+      #expect(isFolder(folder + "/a/b/c"))
+    }
+  }
+
+  @Test func `a file in the way is named`() throws {
+    try inTemporaryFolder { folder in
+      try AtomicFile.write("x", to: folder + "/file", overwriting: false)
+      for path in [folder + "/file", folder + "/file/below"] {
+        #expect(throws: PlatformError.cannotCreate(path: folder + "/file", errno: ENOTDIR)) { try createFolder(path) }
+      }
+    }
+  }
+}
+
 @Suite struct ChecksumTests {
   /// FIPS 180-4's example and the empty message.
   @Test(arguments: [
