@@ -35,13 +35,15 @@ let package = Package(
     // libpng reports errors by longjmp, which must never cross a Swift frame.
     .target(name: "CPNGShim", dependencies: ["CPNG"], path: "Sources/System/CPNGShim"),
 
-    // 1 · shapes and named numbers, and the machine
+    // 1 · shapes and named numbers, the machine, and arithmetic in C
+    // Each file of CKernels names its instruction set by a function attribute, so the target needs no flags.
+    .target(name: "CKernels"),
     .target(name: "Tensors", swiftSettings: strict),
     .target(name: "Platform", dependencies: ["CCrypto", "CPlatform"], swiftSettings: strict),
 
     // 2 · the network, and other people's files
     .target(
-      name: "Engine", dependencies: ["Tensors", "Platform", "COpenBLAS"], swiftSettings: strict),
+      name: "Engine", dependencies: ["Tensors", "Platform", "CKernels", "COpenBLAS"], swiftSettings: strict),
     .target(
       name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CZlib"],
       swiftSettings: strict),
@@ -73,6 +75,7 @@ let package = Package(
     ),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightFormatsTests", dependencies: ["WeightFormats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),

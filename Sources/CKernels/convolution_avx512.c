@@ -1,0 +1,11 @@
+#if defined(__x86_64__)
+#include "avx512.h"
+#include "convolution_vector.h"
+#pragma clang attribute pop
+
+void ck_fill_convolution_avx512(ck_kernels *table) {
+  table->convolution = (ck_convolution){store, store_rectified, store_summed, store_gated, accumulate_gated};
+}
+#else
+typedef int ck_no_convolution_avx512;
+#endif

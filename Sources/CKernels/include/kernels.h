@@ -1,0 +1,207 @@
+#pragma once
+#include <stddef.h>
+
+/// One operation on plain arrays, for each instruction set.
+///
+/// Letters. A *pixel* is 32 consecutive floats: one pixel's values of 32 channels. A *slab* is a run of pixels: 32 channels of a
+/// map (or of many), in row order. A *segment* is a place to read from, given as an offset: a slab for a 1×1 convolution, a
+/// slab and a tap for a 3×3, a row of the kernel for the stem. Pitches, strides and offsets count floats.
+///
+/// Channels that a slab has but the network has not carry zero weights, scale and shift, so they stay zero.
+///
+/// Every argument that is not const is written: *overwritten*, or *accumulated* where the comment says so. Nothing is allocated;
+/// arrays may have any alignment; arrays of one call do not overlap.
+enum { CK_LANES = 32 };
+
+#pragma clang assume_nonnull begin
+
+/// `rows` × `width` output pixels of one slab, each a sum over `segments` × `depth` inputs:
+/// out[r][q][k] = Σ_s Σ_d input[segment[s] + r·input_pitch + q·stride + d] · weights[s][d][k].
+typedef struct {
+  const float *input;
+  const ptrdiff_t *segment;
+  ptrdiff_t segments;
+  /// Inputs of a segment: 32, or 7 · channels in the stem.
+  ptrdiff_t depth;
+  /// From an output pixel's input to the next one's: 32, or 2 · channels in the stem.
+  ptrdiff_t stride;
+  ptrdiff_t input_pitch;
+  /// [segments][depth][32]
+  const float *weights;
+  float *output;
+  ptrdiff_t output_pitch;
+  ptrdiff_t rows;
+  ptrdiff_t width;
+} ck_tile;
+
+/// What a data gradient d passes through on its way out: the gate of the ReLU, and the sums that batch norm's backward needs.
+typedef struct {
+  /// relu(…) of the forward pass; the gate is open where it is positive. Laid out as rows × width, from the first pixel.
+  const float *activation;
+  ptrdiff_t activation_pitch;
+  /// What was normalised; laid out as the output is.
+  const float *x;
+  /// μ of the 32 channels.
+  const float *mean;
+  /// Factor of d in the output.
+  const float *scale;
+  /// Σd, accumulated.
+  float *sum;
+  /// Σd·(x − μ), accumulated.
+  float *product;
+} ck_gate;
+
+typedef struct {
+  /// output = the sum.
+  void (*store)(const ck_tile *tile);
+  /// output = max(0, the sum + bias[k]).
+  void (*store_rectified)(const ck_tile *tile, const float *bias);
+  /// output = y = the sum; accumulates sum[k] += Σ(y − pivot), square[k] += Σ(y − pivot)².
+  void (*store_summed)(const ck_tile *tile, const float *pivot, float *sum, float *square);
+  /// output = scale · d, where d = the sum where the gate is open, else 0; accumulates the gate's sums.
+  void (*store_gated)(const ck_tile *tile, const ck_gate *gate);
+  /// output += scale · d; accumulates the gate's sums.
+  void (*accumulate_gated)(const ck_tile *tile, const ck_gate *gate);
+} ck_convolution;
+
+/// weights[d][k] += Σ_r Σ_q input[r·input_pitch + q·stride + d] · gradient[r·gradient_pitch + 32·q + k], d in 0 ..< depth.
+/// `depth` is a multiple of 8.
+typedef struct {
+  const float *input;
+  ptrdiff_t input_pitch;
+  ptrdiff_t stride;
+  ptrdiff_t depth;
+  const float *gradient;
+  ptrdiff_t gradient_pitch;
+  ptrdiff_t rows;
+  ptrdiff_t width;
+  /// [depth][32], accumulated.
+  float *weights;
+} ck_outer_product;
+
+/// Rows first ..< first + rows of a map of `height` × `width` pixels.
+typedef struct {
+  ptrdiff_t height;
+  ptrdiff_t width;
+  ptrdiff_t first;
+  ptrdiff_t rows;
+} ck_band;
+
+/// out = g − constant − slope · x, for each of 32 channels.
+typedef struct {
+  const float *constant;
+  const float *slope;
+} ck_line;
+
+typedef struct {
+  /// out[channels · x + c] = planes[c · plane + x]: one row of an image.
+  void (*interleave)(float *out, const float *planes, ptrdiff_t channels, ptrdiff_t plane, ptrdiff_t width);
+  /// out = max(0, scale · x + shift).
+  void (*normalize)(float *out, const float *x, const float *scale, const float *shift, ptrdiff_t pixels);
+  /// The same for a band and the pixels around it: out is [rows + 2][width + 2] pixels, zero where they lie outside of
+  /// the map; x is the whole map.
+  void (*normalize_halo)(float *out, const float *x, const float *scale, const float *shift, const ck_band *band);
+  /// out is the mean of 2 × 2 pixels of max(0, scale · x + shift): `rows` × `out_width` of them, from rows of `width` pixels.
+  void (*normalize_pooled)(
+    float *out, const float *x, const float *scale, const float *shift, ptrdiff_t rows, ptrdiff_t out_width,
+    ptrdiff_t width);
+  /// out = g − constant − slope · x.
+  void (*resolve)(float *out, const float *g, const float *x, const ck_line *line, ptrdiff_t pixels);
+  /// The same for a band and the pixels around it, as `normalize_halo`.
+  void (*resolve_halo)(float *out, const float *g, const float *x, const ck_line *line, const ck_band *band);
+  /// out[i][o] = weights[i · input_stride + o · output_stride] of `inputs` × `outputs`, at most 32 × 32, zero elsewhere; out
+  /// has `depth` rows.
+  void (*pack_block)(
+    float *out, const float *weights, ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t input_stride,
+    ptrdiff_t output_stride, ptrdiff_t depth);
+  /// Accumulates gradient[i · input_stride + o · output_stride] += Σ_g blocks[g · group_stride + 32 · i + o], groups in order.
+  void (*unpack_block)(
+    float *gradient, const float *blocks, ptrdiff_t groups, ptrdiff_t group_stride, ptrdiff_t inputs,
+    ptrdiff_t outputs, ptrdiff_t input_stride, ptrdiff_t output_stride);
+} ck_packing;
+
+typedef struct {
+  /// One row of max(0, scale · x + shift) pooled 3 × 3 with stride 2 and padding 1, from three rows of `width` pixels; the
+  /// first and the last may lie outside of the map: NULL. out has `out_width` = (width + 1) / 2 pixels.
+  void (*max_pool)(
+    float *out, const float *_Nullable top, const float *middle, const float *_Nullable bottom, const float *scale,
+    const float *shift, ptrdiff_t width);
+  /// Gives each pooled pixel's gradient to the first of its window's largest, if that is positive: d is [height][width]
+  /// and is overwritten; `pooled` and its gradient g are [(height + 1) / 2][(width + 1) / 2].
+  void (*max_unpool)(
+    float *d, const float *x, const float *pooled, const float *g, const float *scale, const float *shift,
+    ptrdiff_t height, ptrdiff_t width);
+  /// Gives each pooled pixel's gradient g to its 2 × 2 pixels by quarters, through the gate of max(0, gate.scale · x + shift):
+  /// out = scale · d, accumulates the gate's sums. `rows` × `out_width` pooled pixels; a last odd column of out is zeroed.
+  /// gate.activation is not used.
+  void (*average_unpool)(
+    float *out, const float *g, const float *shift, const ck_gate *gate, ptrdiff_t rows, ptrdiff_t out_width,
+    ptrdiff_t width);
+  /// sum[k] = Σ max(floor, scale · x + shift).
+  void (*head_sum)(
+    float *sum, const float *x, const float *scale, const float *shift, float floor, ptrdiff_t pixels);
+  /// d = gradient[k] where scale · x + shift > floor, else 0; out = scale · d, accumulates the gate's sums.
+  /// gate.activation is not used.
+  void (*head_unpool)(
+    float *out, const float *gradient, const float *shift, float floor, const ck_gate *gate, ptrdiff_t pixels);
+  /// Accumulates sum[k] += Σ(x − pivot), square[k] += Σ(x − pivot)².
+  void (*sums)(const float *x, const float *pivot, float *sum, float *square, ptrdiff_t pixels);
+  /// d ← scale · d; accumulates the gate's sums of what d was. gate.activation is not used.
+  void (*scale_summed)(float *d, const ck_gate *gate, ptrdiff_t pixels);
+} ck_pooling;
+
+typedef struct {
+  float gradient_scale;
+  float decay;
+  float rate;
+  float momentum;
+  /// Whether the step looks ahead, and whether it is the first (then v = g).
+  int nesterov;
+  int first_step;
+} ck_sgd_step;
+
+typedef struct {
+  float gradient_scale;
+  /// λ added to the gradient (Adam), or 0.
+  float decay;
+  /// 1 − rate · λ, by which weights shrink (AdamW), or 1.
+  float shrink;
+  float beta1, beta2;
+  /// 1 − β₁, 1 − β₂.
+  float rest1, rest2;
+  /// rate / (1 − β₁ᵗ), √(1 − β₂ᵗ).
+  float step_size, root;
+  float epsilon;
+} ck_adam_step;
+
+typedef struct {
+  /// Σx² in double, in an order that depends on count only.
+  double (*sum_of_squares)(const float *x, ptrdiff_t count);
+  /// g = gradient_scale · gradients + decay · w; v = momentum · v + g; w −= rate · (v, or g + momentum · v).
+  void (*sgd)(
+    float *weights, float *velocity, const float *gradients, const ck_sgd_step *step, ptrdiff_t count);
+  /// m = β₁ · m + (1 − β₁) · g; v = β₂ · v + (1 − β₂) · g²; w −= step_size · m / (√v / root + epsilon).
+  void (*adam)(
+    float *weights, float *first, float *second, const float *gradients, const ck_adam_step *step, ptrdiff_t count);
+} ck_optimizer;
+
+/// Every operation at one level.
+typedef struct {
+  ck_convolution convolution;
+  void (*accumulate_outer_product)(const ck_outer_product *product);
+  ck_packing packing;
+  ck_pooling pooling;
+  ck_optimizer optimizer;
+} ck_kernels;
+
+/// Instruction sets, each with all before it that this kind of processor has.
+typedef enum { CK_REFERENCE = 0, CK_AVX512 = 1 } ck_level;
+
+/// The best level that this processor can run.
+ck_level ck_best_level(void);
+
+/// The kernels of `level`, or of the best that this processor can run where that is less: the reference's, each replaced where a
+/// better one exists.
+ck_kernels ck_kernels_of(ck_level level);
+
+#pragma clang assume_nonnull end

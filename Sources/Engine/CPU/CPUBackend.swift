@@ -1,0 +1,22 @@
+import CKernels
+import Platform
+
+/// The fused engine: C kernels on slabs of 32 channels, by the best instruction set that the processor has.
+public struct CPUBackend: Backend {
+  public let name = "cpu"
+  private let team: WorkerTeam
+  private let level: ck_level
+
+  /// `threads`: those of every session, which take turns.
+  public init(threads: Int) { self.init(threads: threads, level: ck_best_level()) }
+
+  /// At a given level of instruction sets, or the best one below it that the processor has.
+  init(threads: Int, level: ck_level) {
+    team = WorkerTeam(threads: threads)
+    self.level = level
+  }
+
+  public func makeSession(_ plan: Plan) -> any Session {
+    CPUSession(plan, kernels: ck_kernels_of(level), team: team)
+  }
+}

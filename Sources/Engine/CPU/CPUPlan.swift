@@ -1,0 +1,89 @@
+/// The plan as the fused engine walks it: blocks of slabs with a stem in front, transitions between and a head behind.
+struct CPUPlan {
+  struct Block {
+    let height: Int
+    let width: Int
+    /// All channels at the end of the block.
+    let slabs: ChannelSlabs
+    /// Slabs that enter it.
+    let inputSlabs: Int
+    /// What each layer adds.
+    let growth: ChannelSlabs
+    let bottleneck: ChannelSlabs
+    let layers: [DenseLayer]
+    /// What follows it, but for the last.
+    let transition: Transition?
+
+    var area: Int { height * width }
+    /// Slabs that enter `layer`.
+    func inputSlabs(of layer: Int) -> Int { inputSlabs + layer * growth.count }
+  }
+
+  let stem: Stem
+  let blocks: [Block]
+  let head: Head
+
+  init(_ plan: Plan) {
+    var stems: [Stem] = []
+    var heads: [Head] = []
+    var transitions: [Transition] = []
+    var layers = [[DenseLayer]](repeating: [], count: plan.architecture.blockSizes.count)
+    for operation in plan.operations {
+      switch operation {
+      case .stem(let stem): stems.append(stem)
+      case .denseLayer(let layer): layers[layer.block].append(layer)
+      case .transition(let transition): transitions.append(transition)
+      case .head(let head): heads.append(head)
+      case .loss: break
+      }
+    }
+    guard let stem = stems.first, let head = heads.first else { preconditionFailure("a plan has a stem and a head") }
+    self.stem = stem
+    self.head = head
+    let growth = ChannelSlabs(plan.architecture.growthRate)
+    let bottleneck = ChannelSlabs(plan.architecture.bottleneckFeatures)
+    blocks = layers.indices.map { block in
+      let input = block == 0 ? stem.output : transitions[block - 1].output
+      var slabs = ChannelSlabs(input.channels)
+      let inputSlabs = slabs.count
+      for _ in layers[block] { slabs.append(plan.architecture.growthRate) }
+      return Block(
+        height: input.height, width: input.width, slabs: slabs, inputSlabs: inputSlabs, growth: growth,
+        bottleneck: bottleneck, layers: layers[block],
+        transition: block < transitions.count ? transitions[block] : nil)
+    }
+  }
+
+  /// Floats of an image with its border of 3, interleaved; some more, because the weight gradient reads depths in eights.
+  var paddedImageSize: Int { (stem.image.height + 6) * paddedImagePitch + 8 }
+  /// Floats of a row of it.
+  var paddedImagePitch: Int { (stem.image.width + 6) * stem.image.channels }
+  /// Inputs that one row of the stem's kernel sees.
+  var stemDepth: Int { 7 * stem.image.channels }
+
+  /// Rows that a tile of a map of `width` takes, where `slabs` of it lie in the cache at once: 224 pixels, fewer where they would not
+  /// fit into some 400 KB, at least one row.
+  static func bandRows(width: Int, slabs: Int) -> Int {
+    let pixels = min(224, 400_000 / (slabs * ChannelSlabs.lanes * MemoryLayout<Float>.stride))
+    return max(1, pixels / width)
+  }
+}
+
+/// A thread's part of an image (or of the images) that `parts` threads share.
+struct Share {
+  let part: Int
+  let parts: Int
+
+  func range(_ count: Int) -> Range<Int> { (count * part / parts)..<(count * (part + 1) / parts) }
+}
+
+extension Range<Int> {
+  /// Its parts of at most `size`, in order and nearly equal.
+  @inline(__always)
+  func forEachBand(of size: Int, _ body: (Range<Int>) -> Void) {
+    let bands = (count + size - 1) / size
+    for band in 0..<bands {
+      body((lowerBound + count * band / bands)..<(lowerBound + count * (band + 1) / bands))
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import CKernels
+
+/// Which channels lie in which slab of 32: every producer (a stem, a transition, a dense layer) begins a slab of its own, so that joining
+/// is no more than a longer list.
+struct ChannelSlabs: Equatable {
+  /// Channels of a slab.
+  static let lanes = Int(CK_LANES)
+
+  /// The channels of each slab, at most 32; the lanes behind them are zero.
+  private(set) var slabs: [Range<Int>] = []
+
+  init(_ channels: Int) { append(channels) }
+
+  var count: Int { slabs.count }
+  var lanes: Int { slabs.count * Self.lanes }
+
+  mutating func append(_ channels: Int) {
+    let first = slabs.last?.upperBound ?? 0
+    for start in stride(from: first, to: first + channels, by: Self.lanes) {
+      slabs.append(start..<min(start + Self.lanes, first + channels))
+    }
+  }
+
+  /// Calls `body` with every channel and its lane, over the first `prefix` slabs (nil: all).
+  @inline(__always)
+  func forEachChannel(prefix: Int? = nil, _ body: (_ channel: Int, _ lane: Int) -> Void) {
+    for slab in 0..<(prefix ?? slabs.count) {
+      let channels = slabs[slab]
+      for channel in channels { body(channel, slab * Self.lanes + channel - channels.lowerBound) }
+    }
+  }
+}
+
+/// Activations: slab after slab, each a run of pixels.
+struct SlabMap {
+  let base: UnsafeMutablePointer<Float>
+  /// Pixels of a slab.
+  let pixels: Int
+
+  /// The pixel `pixel` of slab `slab`.
+  @inline(__always)
+  func at(_ slab: Int, pixel: Int = 0) -> UnsafeMutablePointer<Float> {
+    base + (slab * pixels + pixel) * ChannelSlabs.lanes
+  }
+
+  /// The slabs from `slab` on.
+  func from(_ slab: Int) -> SlabMap { SlabMap(base: at(slab), pixels: pixels) }
+}
