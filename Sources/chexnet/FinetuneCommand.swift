@@ -103,7 +103,7 @@ struct FinetuneCommand: ParsableCommand {
   @Flag(help: "Train although the lists share patients.")
   var allowPatientOverlap = false
 
-  @Option(help: ArgumentHelp("Where to run: auto, or reference.", valueName: "name"))
+  @Option(help: deviceHelp)
   var device = "auto"
 
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))

@@ -4,9 +4,12 @@ import Engine
 import Evaluation
 import Platform
 
+/// The help of every `--device`.
+let deviceHelp = ArgumentHelp("Where to run: \(backendNames.joined(separator: ", ")).", valueName: "name")
+
 /// Where a network runs, and how much of it at a time.
 struct DeviceOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Where to run: auto, or reference.", valueName: "name"))
+  @Option(help: deviceHelp)
   var device = "auto"
 
   @Option(help: ArgumentHelp("Images that the network is given at a time.", valueName: "n"))
@@ -22,15 +25,7 @@ struct DeviceOptions: ParsableArguments {
 
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
-  func backend() throws(BackendError) -> any Backend { try chexnet.backend(named: device, pool: pool) }
-}
-
-/// The backend that `--device` names.
-func backend(named device: String, pool: ThreadPool) throws(BackendError) -> any Backend {
-  switch device {
-  case "auto", "reference": ReferenceBackend(pool: pool)
-  default: throw .unknownDevice(device, known: ["reference"])
-  }
+  func backend() throws(BackendError) -> any Backend { try Engine.backend(named: device, pool: pool) }
 }
 
 /// What a command may do to files that are already there, and in which form it answers.
