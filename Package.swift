@@ -70,6 +70,14 @@ let package = Package(
         "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
+    // Measures; nothing depends on it, and `swift build --product chexnet` leaves it out.
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        "Evaluation", "Checkpoints", "ChestXray", "Engine",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tools/bench/Sources", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["WeightFormats", "Platform"], path: "Tests/TestSupport", swiftSettings: strict
     ),

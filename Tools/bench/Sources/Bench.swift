@@ -1,0 +1,57 @@
+import ArgumentParser
+import Engine
+import Foundation
+import Platform
+
+/// Measures chexnet, row by row.
+@main
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure the engine, decoding, import and AUROC, row by row.",
+    discussion: """
+      Rows: training-bN and inference-bN (any batch size N), decoding, preparation, import, auroc. Without --row: \
+      \(RowName.standard.map(\.description).joined(separator: ", ")).
+
+      Each row is run to warm up, then for rounds of at least --seconds; its value is the median of the rounds.
+      Peak memory is a process's, so a row has one only where it is alone in its process: with one --row, or --memory.
+
+      Examples:
+        bench
+        bench --row training-b16 --row inference-b1 --memory --threads 2 --json
+        bench --row import --weights densenet121.pt
+      """,
+    version: toolVersion)
+
+  @OptionGroup var settings: Settings
+
+  @Option(name: .customLong("row"), help: ArgumentHelp("A row to run; may be repeated.", valueName: "name"))
+  var rows: [RowName] = []
+
+  @Flag(help: "Run each row in a process of its own, and say its peak memory.")
+  var memory = false
+
+  @Flag(help: "Print one JSON document instead of the table.")
+  var json = false
+
+  func run() throws {
+    Machine.warnOfOpenBLASVariables()
+    // Asked for before the rows, whose threads are our load, not the others'.
+    let machine = Machine()
+    let device = try backend(named: settings.device, pool: settings.pool).name
+    let names = rows.isEmpty ? RowName.standard : rows
+    var results: [RowResult] = []
+    for name in names {
+      if names.count > 1 { standardError("\(name) …\n") }
+      if memory && names.count > 1 {
+        results.append(try OwnProcess.run(name, settings))
+      } else {
+        results.append(try settings.measure(name, isAlone: names.count == 1))
+      }
+    }
+    let report = Report(machine: machine, device: device, settings: settings, results: results)
+    print(json ? report.json.text(pretty: true) : report.text)
+  }
+}
+
+/// Writes to standard error, at once.
+func standardError(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

@@ -1,0 +1,53 @@
+import Engine
+import Platform
+import Tensors
+
+extension Settings {
+  /// Forward, backward and a step of Adam on noise, as `finetune` does them for each batch.
+  func training(batch: Int) throws -> Work {
+    let backend = try backend(named: device, pool: pool)
+    let session = try makeSession(.training, batch: batch, backend)
+    let images = noise(session.plan)
+    var random = CounterRandom(seed: 1, purpose: .shuffle)
+    let labels = LabelBatch(
+      (0..<batch * Self.classCount).map { _ in random.uniform() < 0.3 ? Label.positive : .negative })
+    // ChestX-ray14's usual settings; Tools/bench/peers has the same.
+    let step = OptimizerStep(optimizer: .adam, learningRate: 1e-4, weightDecay: 1e-5)
+    return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend)) {
+      _ = try session.accumulateGradients(
+        images, labels: labels, weights: nil, lossScale: 1 / Double(labels.knownCount))
+      _ = try session.apply(step)
+    }
+  }
+
+  /// Logits of a batch of noise, without feature maps, as `predict` asks for them.
+  func inference(batch: Int) throws -> Work {
+    let backend = try backend(named: device, pool: pool)
+    let session = try makeSession(.inference, batch: batch, backend)
+    let images = noise(session.plan)
+    return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend)) {
+      _ = try session.infer(images, keepingFeatures: false)
+    }
+  }
+
+  private func subject(_ backend: any Backend) -> String {
+    "\(architecture), \(imageSize)×\(imageSize), \(backend.name), threads: \(threads)"
+  }
+
+  /// A session with random weights.
+  private func makeSession(_ mode: Plan.Mode, batch: Int, _ backend: any Backend) throws -> any Session {
+    let network = try network()
+    let plan = try Plan(network, mode: mode, batchSize: batch, height: imageSize, width: imageSize)
+    let session = try backend.makeSession(plan)
+    session.load(Weights(initializing: network, seed: 1))
+    return session
+  }
+
+  /// A full batch for `plan`, uniform with mean 0 and variance 1, as normalised images have them.
+  private func noise(_ plan: Plan) -> ImageBatch {
+    var random = CounterRandom(seed: 1, purpose: .augmentation)
+    let bound = 3.0.squareRoot()
+    let pixels = (0..<plan.batchSize * plan.image.count).map { _ in Float(random.uniform(-bound, bound)) }
+    return ImageBatch(count: plan.batchSize, shape: plan.image, pixels: pixels)
+  }
+}

@@ -1,0 +1,31 @@
+/// The values of a row's rounds.
+struct Measurement {
+  /// One for each round, sorted; at least one.
+  private let values: [Double]
+
+  /// Calls `work` `warmUp` times, then in `rounds` rounds of at least `seconds`. A round's value is its mean call's.
+  ///
+  /// The first calls are slow for reasons that do not last (memory is touched for the first time; PyTorch needs six
+  /// steps to settle), so both sides of a comparison leave out as many.
+  init(_ work: Work, warmUp: Int, rounds: Int, seconds: Double) throws {
+    precondition(rounds > 0)
+    for _ in 0..<warmUp { try work.call() }
+    let clock = ContinuousClock()
+    values = try (0..<rounds).map { _ in
+      let start = clock.now
+      var calls = 0
+      var elapsed = 0.0
+      repeat {
+        try work.call()
+        calls += 1
+        elapsed = (clock.now - start) / .seconds(1)
+      } while elapsed < seconds
+      return work.unit.value(ofCall: elapsed / Double(calls))
+    }.sorted()
+  }
+
+  var minimum: Double { values[0] }
+  var maximum: Double { values[values.count - 1] }
+  /// Of an even number of rounds, the mean of the middle two.
+  var median: Double { (values[(values.count - 1) / 2] + values[values.count / 2]) / 2 }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import Platform
+
+/// A row that has been measured.
+struct RowResult {
+  let name: String
+  let unit: String
+  let subject: String
+  let median: Double
+  let minimum: Double
+  let maximum: Double
+  /// Of the whole process, in MB (10⁶ bytes); nil where other rows ran in it.
+  let peakMegabytes: Double?
+
+  /// For the document of `--json`.
+  var json: JSONValue {
+    [
+      "row": .string(name), "unit": .string(unit), "median": JSONValue(median), "min": JSONValue(minimum),
+      "max": JSONValue(maximum), "peak_mb": JSONValue(peakMegabytes), "subject": .string(subject),
+    ]
+  }
+
+  /// Reads what `json` says; nil where it is not a row.
+  init?(_ json: JSONValue) {
+    guard let name = json["row"]?.string, let unit = json["unit"]?.string, let subject = json["subject"]?.string,
+      let median = json["median"]?.double, let minimum = json["min"]?.double, let maximum = json["max"]?.double
+    else { return nil }
+    self.name = name
+    self.unit = unit
+    self.subject = subject
+    self.median = median
+    self.minimum = minimum
+    self.maximum = maximum
+    peakMegabytes = json["peak_mb"]?.double
+  }
+
+  init(_ name: RowName, _ work: Work, _ measurement: Measurement, peakMegabytes: Double?) {
+    self.name = name.description
+    unit = work.unit.text
+    subject = work.subject
+    median = measurement.median
+    minimum = measurement.minimum
+    maximum = measurement.maximum
+    self.peakMegabytes = peakMegabytes
+  }
+}
+
+extension Settings {
+  /// Prepares and measures a row in this process. `isAlone`: no other row runs in it.
+  func measure(_ name: RowName, isAlone: Bool) throws -> RowResult {
+    let work = try prepare(name)
+    let measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
+    return RowResult(name, work, measurement, peakMegabytes: isAlone ? Machine.peakMegabytes : nil)
+  }
+
+  private func prepare(_ name: RowName) throws -> Work {
+    switch name {
+    case .training(let batch): try training(batch: batch)
+    case .inference(let batch): try inference(batch: batch)
+    case .decoding: try decoding()
+    case .preparation: try preparation()
+    case .weightImport: try weightImport()
+    case .auroc: try areaUnderCurve()
+    }
+  }
+}

@@ -1,0 +1,292 @@
+"""Measures chexnet and its peers in turns and prints one table. Started by Tools/bench/compare.sh, which builds first.
+
+Every measurement is a process of its own, so that its peak memory is its own. A round measures each contender once in
+each row; the table has medians over the rounds. What the machine's other processes used meanwhile is measured too, and
+a figure that they may have spoilt is marked.
+"""
+
+import argparse
+import ctypes.util
+import dataclasses
+import datetime
+import importlib.util
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import measurement
+
+HERE = pathlib.Path(__file__).resolve().parent
+TITLES = {"training-b16": "training b16", "inference-b16": "inference b16", "inference-b1": "inference b1"}
+INFERENCE = tuple(row for row in measurement.ROWS if row.startswith("inference"))
+JEMALLOC = {"LD_PRELOAD": "libjemalloc.so.2", "MALLOC_CONF": "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"}
+# One process compiles, and its time is the contender's, not that of others.
+COMPILE = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+# Processors that others may use before a figure counts as spoilt.
+QUIET = 0.1
+DASH = "–"
+
+
+@dataclasses.dataclass
+class Contender:
+    name: str
+    command: list
+    rows: tuple = measurement.ROWS
+    environment: dict = dataclasses.field(default_factory=dict)
+    # Whether it needs the network as ONNX.
+    takes_model: bool = False
+    # Why it is not measured here.
+    missing: str | None = None
+
+
+def contenders(options):
+    """chexnet first, then every peer, those included that this machine lacks."""
+    torch = missing_modules("torch", "torchvision")
+    jemalloc = torch or (None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed")
+    eager = [sys.executable, str(HERE / "pytorch_peer.py")]
+    compiled = [*eager, "--compile"]
+    found = [
+        Contender("chexnet", [options.bench, "--json", "--device", options.device]),
+        Contender("PyTorch", eager, missing=torch),
+        Contender("PyTorch, jemalloc", eager, environment=JEMALLOC, missing=jemalloc),
+        Contender("PyTorch, compiled", compiled, environment=COMPILE, missing=torch),
+        Contender("PyTorch, compiled, jemalloc", compiled, environment=COMPILE | JEMALLOC, missing=jemalloc),
+    ]
+    for name, script, module in (
+        ("ONNX Runtime", "onnxruntime_peer.py", "onnxruntime"), ("OpenVINO", "openvino_peer.py", "openvino"),
+    ):
+        missing = missing_modules(module, "numpy", "torch", "torchvision", "onnx", "onnxscript")
+        found.append(
+            Contender(name, [sys.executable, str(HERE / script)], INFERENCE, takes_model=True, missing=missing))
+    for contender in found:
+        if options.quick and contender.command == compiled:
+            contender.missing = "left out by --quick: it compiles for minutes"
+    return found
+
+
+def missing_modules(*names):
+    lacking = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"this Python has no {', '.join(lacking)}" if lacking else None
+
+
+def busy_seconds():
+    """Processor seconds that the machine has worked since it started, those stolen by other guests included."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(int, file.readline().split()[1:9])
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def run(contender, row, options, models):
+    """One measurement: what the contender printed, and `others`, the processors that others used meanwhile."""
+    command = [
+        *contender.command, "--row", row, "--threads", str(options.threads), "--warm-up", str(options.warm_up),
+        "--rounds", str(options.repeats), "--seconds", str(options.seconds),
+    ]
+    if contender.takes_model:
+        command += ["--model", models[row]]
+    start, busy = time.perf_counter(), busy_seconds()
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=errors, env={**os.environ, **contender.environment})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        elapsed = time.perf_counter() - start
+        others = (busy_seconds() - busy - usage.ru_utime - usage.ru_stime) / elapsed
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode != 0:
+            said = errors.read().strip().splitlines()
+            return {"error": said[-1] if said else f"ended with status {process.returncode}"}
+        document = json.loads(output.read())
+    result = document["rows"][0] if "rows" in document else document
+    if "rows" in document:
+        result["versions"] = {key: document["machine"][key] for key in ("chexnet", "openblas")}
+        result["device"] = document["settings"]["device"]
+    return {**result, "others": max(0.0, others)}
+
+
+def export(rows, folder):
+    """The network as ONNX, a file for each row."""
+    models = {}
+    for row in rows:
+        models[row] = str(pathlib.Path(folder) / f"{row}.onnx")
+        command = [sys.executable, str(HERE / "export_onnx.py"), "--row", row, models[row]]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"error: the network could not be written as ONNX\n{done.stderr}")
+    return models
+
+
+def measure_all(options, field):
+    """Every measurement of every round, and why some contenders have none."""
+    measurements, failures = [], {c.name: c.missing for c in field if c.missing}
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = [row for row in INFERENCE if row in options.rows]
+        models = export(wanted, folder) if any(c.takes_model and not c.missing for c in field) else {}
+        for number in range(1, options.rounds + 1):
+            for row in options.rows:
+                for contender in field:
+                    if contender.name in failures or row not in contender.rows:
+                        continue
+                    progress = f"round {number}/{options.rounds}  {row}  {contender.name} …"
+                    print(progress, end="", file=sys.stderr, flush=True)
+                    result = run(contender, row, options, models)
+                    if "error" in result:
+                        print(f" failed: {result['error']}", file=sys.stderr)
+                        if contender is field[0]:
+                            raise SystemExit(1)
+                        failures[contender.name] = f"{row} failed: {result['error']}"
+                        continue
+                    spoilt = f", others used {result['others']:.2f} processors" if result["others"] > QUIET else ""
+                    print(f" {result['median']:.2f} images/s, {result['peak_mb']:.0f} MB{spoilt}", file=sys.stderr)
+                    measurements.append({"round": number, "contender": contender.name, **result})
+    return measurements, failures
+
+
+def summarise(measurements):
+    """For each (contender, row): median rate and peak memory of the undisturbed rounds, or of all where none was."""
+    cells = {}
+    for key in dict.fromkeys((m["contender"], m["row"]) for m in measurements):
+        every = [m for m in measurements if (m["contender"], m["row"]) == key]
+        quiet = [m for m in every if m["others"] <= QUIET]
+        cells[key] = {
+            "images_per_second": statistics.median(m["median"] for m in quiet or every),
+            "peak_mb": statistics.median(m["peak_mb"] for m in every), "spoilt": not quiet,
+        }
+    return cells
+
+
+def ratios(cells, rows):
+    """chexnet's rate over the fastest peer's, and its peak memory over the smallest peer's, for each row."""
+    found = {}
+    for row in rows:
+        peers = {name: cell for (name, its_row), cell in cells.items() if its_row == row and name != "chexnet"}
+        if not peers:
+            continue
+        fastest = max(peers, key=lambda name: peers[name]["images_per_second"])
+        smallest = min(peers, key=lambda name: peers[name]["peak_mb"])
+        ours = cells["chexnet", row]
+        found[row] = {
+            "speed": ours["images_per_second"] / peers[fastest]["images_per_second"], "fastest_peer": fastest,
+            "memory": ours["peak_mb"] / peers[smallest]["peak_mb"], "smallest_peer": smallest,
+            # Any of them: a disturbed peer might have been the fastest.
+            "spoilt": ours["spoilt"] or any(cell["spoilt"] for cell in peers.values()),
+        }
+    return found
+
+
+def table(field, rows, cells, ratio, device):
+    """A Markdown table that is also readable as text: a rate and a peak memory for each row."""
+    lines = [[""] + [text for row in rows for text in (f"{TITLES[row]}, images/s", "peak MB")]]
+    for contender in field:
+        if not any((contender.name, row) in cells for row in rows):
+            continue
+        line = [f"chexnet, {device}" if contender is field[0] else contender.name]
+        for row in rows:
+            cell = cells.get((contender.name, row))
+            line += [rate(cell), f"{cell['peak_mb']:.0f}"] if cell else [DASH, DASH]
+        lines.append(line)
+    if ratio:
+        line = ["chexnet / best peer"]
+        for row in rows:
+            found = ratio.get(row)
+            line += [f"{found['speed']:.2f}×{star(found)}", f"{found['memory']:.2f}×"] if found else [DASH, DASH]
+        lines.append(line)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    pad = lambda line: [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
+    text = [pad(lines[0]), rule, *map(pad, lines[1:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in text)
+
+
+def rate(cell):
+    value = cell["images_per_second"]
+    return (f"{value:.2f}" if value < 10 else f"{value:.1f}") + star(cell)
+
+
+def star(figure):
+    return "*" if figure["spoilt"] else ""
+
+
+def notes(options, measurements, failures, ratio, machine):
+    """What the table does not say: circumstances, versions, the best peers, what was not measured."""
+    versions = {}
+    for result in measurements:
+        versions.update(result["versions"])
+    others = [m["others"] for m in measurements]
+    yield (
+        f"DenseNet-121, 14 outputs, {measurement.SIDE}×{measurement.SIDE}, fp32, {options.threads} threads; medians of "
+        f"{options.rounds} alternating rounds, each the median of {options.repeats} of at least {options.seconds} s "
+        f"after {options.warm_up} calls. {machine['processor']}, {machine['processors']} processors, {machine['date']}, "
+        f"commit {machine['commit']}."
+    )
+    yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + "."
+    for row, found in ratio.items():
+        yield f"Best peers, {TITLES[row]}: fastest {found['fastest_peer']}, smallest {found['smallest_peer']}."
+    for name, reason in failures.items():
+        yield f"Not measured: {name} ({reason})."
+    yield f"Other processes used {statistics.median(others):.2f} processors in the median, at most {max(others):.2f}."
+    if any(cell["spoilt"] for cell in summarise(measurements).values()):
+        yield f"* Others used more than {QUIET} processors in every round of this figure: measure again when it is quiet."
+
+
+def describe_machine():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "processor": names[0] if names else "unknown", "processors": len(os.sched_getaffinity(0)),
+        "date": now.isoformat(timespec="seconds"), "commit": commit or "unknown",
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        "compare.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # The executable of Tools/bench, which compare.sh has built.
+    parser.add_argument("--bench", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="auto", help="chexnet's; default: auto")
+    processors = len(os.sched_getaffinity(0))
+    parser.add_argument("--threads", type=int, default=processors, help="default: as many as processors may be used")
+    parser.add_argument("--rows", nargs="+", choices=measurement.ROWS, default=list(measurement.ROWS))
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; default: 3")
+    parser.add_argument("--quick", action="store_true", help="one round of shorter measurements, without torch.compile")
+    parser.add_argument("--json", metavar="FILE", help="also write every measurement and the ratios")
+    options = parser.parse_args()
+    if options.threads < 1 or options.rounds < 1:
+        parser.error("--threads and --rounds need at least 1")
+    # PyTorch takes six steps to settle.
+    options.warm_up = 6
+    options.repeats, options.seconds = (3, 0.5) if options.quick else (9, 1.0)
+    if options.quick:
+        options.rounds = 1
+
+    machine, field = describe_machine(), contenders(options)
+    if all(contender.missing for contender in field[1:]):
+        reasons = "\n".join(f"  {contender.name}: {contender.missing}" for contender in field[1:])
+        print(f"error: there is no peer to compare with\n{reasons}", file=sys.stderr)
+        print("hint: set PEERS_PYTHON to a Python that has them (Tools/bench/README.md)", file=sys.stderr)
+        raise SystemExit(69)
+    measurements, failures = measure_all(options, field)
+    cells = summarise(measurements)
+    ratio = ratios(cells, options.rows)
+    device = next(m["device"] for m in measurements if m["contender"] == "chexnet")
+    print(table(field, options.rows, cells, ratio, device), end="\n\n")
+    print("\n".join(notes(options, measurements, failures, ratio, machine)))
+    if options.json:
+        document = {
+            "machine": machine, "threads": options.threads, "device": device, "measurements": measurements,
+            "ratios": ratio, "not_measured": failures,
+        }
+        pathlib.Path(options.json).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
