@@ -17,14 +17,18 @@ struct RandomNetwork: CustomTestStringConvertible, Sendable {
   }
 
   /// Batch norms with γ near 1, β near 0, running means near 0 and variances near 1, so that no layer's values run away.
-  func weights(seed: UInt64) -> Weights {
+  /// With decided gates γ is small and β far from 0, so that a batch norm by the batch's statistics opens or shuts whole channels.
+  func weights(seed: UInt64, hasDecidedGates: Bool = false) -> Weights {
     var weights = Weights(initializing: architecture, seed: seed)
     for (index, parameter) in weights.layout.parameters.enumerated() {
       var random = CounterRandom(seed: seed, purpose: .augmentation, sample: index)
       switch parameter.role {
       case .convolutionWeight, .classifierWeight: break
       case .normalizationScale, .runningVariance:
-        for place in parameter.range { weights.values[place] = Float(random.uniform(0.5, 1.5)) }
+        let range = hasDecidedGates ? (0.1, 0.25) : (0.5, 1.5)
+        for place in parameter.range { weights.values[place] = Float(random.uniform(range.0, range.1)) }
+      case .normalizationShift where hasDecidedGates:
+        for place in parameter.range { weights.values[place] = random.uniform(-1, 2) < 0 ? -1.5 : 1.5 }
       case .normalizationShift, .runningMean, .classifierBias:
         for place in parameter.range { weights.values[place] = Float(random.uniform(-0.3, 0.3)) }
       }
@@ -69,6 +73,7 @@ struct RandomNetwork: CustomTestStringConvertible, Sendable {
     small(32, [2, 3], stem: 64, 64, 31, 3),
     small(48, [2, 2], stem: 96, 48, 70, 2),
     small(12, [3, 2, 1, 1], stem: 24, 65, 130, 3),
+    small(40, [1, 1], stem: 8, 29, 40, 2),
     small(5, [1, 1], stem: 33, 8, 600, 1),
   ]
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import Engine
 
 /// One of the two small networks of `fixtures/small-densenet`, with what PyTorch computed for it in float64.
-private struct SmallNetwork {
+struct SmallNetwork {
   let architecture: DenseNetArchitecture
   let recorded: RecordedTensors
   let initial: RecordedTensors
@@ -69,7 +69,7 @@ private struct SmallNetwork {
 private func doubles<Scalar: ReferenceScalar>(_ values: some Sequence<Scalar>) -> [Double] { values.map { Double($0) } }
 
 /// What each optimizer run of the fixture was made with (fixtures/README.md).
-private struct OptimizerRun: CustomTestStringConvertible {
+struct OptimizerRun: CustomTestStringConvertible {
   let name: String
   let step: OptimizerStep
   let steps: Int
@@ -180,7 +180,7 @@ private let tolerance = 1e-9
   }
 
   @Test(arguments: OptimizerRun.all)
-  fileprivate func `at Double, ten steps give PyTorch's losses and weights`(run: OptimizerRun) throws {
+  func `at Double, ten steps give PyTorch's losses and weights`(run: OptimizerRun) throws {
     let network = try SmallNetwork.first()
     let (losses, norms, session) = try train(network, run, Double.self)
     #expect(relativeDifference(losses, try network.recorded.values(run.name + ".losses")) < tolerance)
@@ -201,7 +201,7 @@ private let tolerance = 1e-9
   /// weight whose gradient is all rounding moves by ± the learning rate of 10⁻³ whatever its sign, and the loss follows at
   /// second order.
   @Test(arguments: OptimizerRun.all)
-  fileprivate func `at Float, the ten losses are PyTorch's to 10⁻⁴`(run: OptimizerRun) throws {
+  func `at Float, the ten losses are PyTorch's to 10⁻⁴`(run: OptimizerRun) throws {
     let network = try SmallNetwork.first()
     let losses = try train(network, run, Float.self).losses
     #expect(relativeDifference(losses, try network.recorded.values(run.name + ".losses")) < 1e-4)

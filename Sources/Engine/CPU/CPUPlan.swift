@@ -60,6 +60,8 @@ struct CPUPlan {
   var paddedImagePitch: Int { (stem.image.width + 6) * stem.image.channels }
   /// Inputs that one row of the stem's kernel sees.
   var stemDepth: Int { 7 * stem.image.channels }
+  /// The same in whole eights, as the weight gradient takes them.
+  var weightGradientDepth: Int { (stemDepth + 7) / 8 * 8 }
 
   /// Rows that a tile of a map of `width` takes, where `slabs` of it lie in the cache at once: 224 pixels, fewer where they would not
   /// fit into some 400 KB, at least one row.

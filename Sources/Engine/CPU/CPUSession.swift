@@ -3,40 +3,98 @@ import Platform
 
 /// One network in the fused engine.
 final class CPUSession: Session {
+  /// What a plan's mode needs.
+  private enum Network {
+    case inference(CPUInference, Weights)
+    case training(CPUTraining)
+  }
+
   let plan: Plan
-  private let inference: CPUInference
-  private var weights: Weights
+  private var network: Network
 
   init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam) {
     self.plan = plan
-    weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
-    inference = CPUInference(plan, kernels: kernels, team: team)
+    switch plan.mode {
+    case .inference:
+      network = .inference(
+        CPUInference(plan, kernels: kernels, team: team),
+        Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count)))
+    case .training:
+      network = .training(CPUTraining(plan, kernels: kernels, team: team))
+    }
+  }
+
+  private var training: CPUTraining {
+    guard case .training(let training) = network else { preconditionFailure("training needs a training plan") }
+    return training
+  }
+
+  private func check(_ images: ImageBatch) {
+    precondition(images.count <= plan.batchSize, "\(images.count) images in a plan of \(plan.batchSize)")
+    precondition(images.shape == plan.image, "images of \(images.shape) in a plan of \(plan.image)")
   }
 
   func load(_ weights: Weights) {
     precondition(weights.layout == plan.layout, "weights of another network")
-    self.weights = weights
-    inference.load(weights.values)
+    switch network {
+    case .inference(let inference, _):
+      inference.load(weights.values)
+      network = .inference(inference, weights)
+    case .training(let training):
+      training.values.update(from: weights.values, count: weights.values.count)
+      training.isStale = true
+    }
   }
 
-  func readWeights() -> Weights { weights }
+  func readWeights() -> Weights {
+    switch network {
+    case .inference(_, let weights): weights
+    case .training(let training): Weights(layout: plan.layout, values: copy(training.values, plan.layout.count))
+    }
+  }
 
   func infer(_ images: ImageBatch, keepingFeatures: Bool) -> Inference {
-    precondition(plan.mode == .inference, "inference needs an inference plan")
-    precondition(images.count <= plan.batchSize, "\(images.count) images in a plan of \(plan.batchSize)")
-    precondition(images.shape == plan.image, "images of \(images.shape) in a plan of \(plan.image)")
+    guard case .inference(let inference, _) = network else { preconditionFailure("inference needs an inference plan") }
+    check(images)
     return inference.run(images.pixels, count: images.count, keepingFeatures: keepingFeatures)
   }
 
   func accumulateGradients(
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome {
-    preconditionFailure("this plan does not train")
+    check(images)
+    let logits = training.forward(images.pixels, count: images.count)
+    let (sum, logitGradients) = ReferenceLoss.forward(
+      logits: logits, labels: labels, weights: weights, classCount: plan.architecture.classCount)
+    let scale = Float(lossScale)
+    training.backward(logitGradients.map { $0 * scale }, count: images.count)
+    guard sum.isFinite else { throw .notFinite(what: "the loss (\(sum))") }
+    return TrainingOutcome(lossSum: sum, logits: logits)
   }
 
-  func apply(_ step: OptimizerStep) throws(BackendError) -> Double { preconditionFailure("this plan does not train") }
+  /// Accumulated since the last step, in the order of the trained parameters.
+  var accumulatedGradients: [Float] { copy(training.gradients, plan.layout.trainedCount) }
 
-  func readMoments() -> OptimizerMoments { OptimizerMoments(steps: 0, first: [], second: []) }
+  func apply(_ step: OptimizerStep) throws(BackendError) -> Double {
+    guard let norm = training.apply(step) else { throw .notFinite(what: "a gradient") }
+    return norm
+  }
 
-  func load(_ moments: OptimizerMoments) { preconditionFailure("this plan does not train") }
+  func readMoments() -> OptimizerMoments {
+    let count = plan.layout.trainedCount
+    return OptimizerMoments(
+      steps: training.steps, first: copy(training.first, count), second: copy(training.second, count))
+  }
+
+  func load(_ moments: OptimizerMoments) {
+    let count = plan.layout.trainedCount
+    precondition(moments.first.count == count && moments.second.count == count)
+    training.steps = moments.steps
+    training.first.update(from: moments.first, count: count)
+    training.second.update(from: moments.second, count: count)
+  }
+
+  private func copy(_ values: UnsafeMutablePointer<Float>, _ count: Int) -> [Float] {
+    Array(UnsafeBufferPointer(start: values, count: count))
+  }
 }
