@@ -5,7 +5,6 @@ import Platform
 public struct CPUBackend: Backend {
   public let name = "cpu"
   private let team: WorkerTeam
-  private let threads: Int
   private let level: ck_level
 
   /// `threads`: those of every session, which take turns.
@@ -13,7 +12,6 @@ public struct CPUBackend: Backend {
 
   /// At a given level of instruction sets, or the best one below it that the processor has.
   init(threads: Int, level: ck_level) {
-    self.threads = threads
     team = WorkerTeam(threads: threads)
     self.level = level
   }
@@ -21,11 +19,7 @@ public struct CPUBackend: Backend {
   /// Whether the processor has an instruction set that the kernels are written for.
   public static var isFast: Bool { ck_best_level() != CK_REFERENCE }
 
-  /// Inference runs in the fused engine. Training plans run as the textbook has them: the fused engine does not train yet.
   public func makeSession(_ plan: Plan) -> any Session {
-    switch plan.mode {
-    case .inference: CPUSession(plan, kernels: ck_kernels_of(level), team: team)
-    case .training: ReferenceSession<Float>(plan, pool: ThreadPool(threads: threads))
-    }
+    CPUSession(plan, kernels: ck_kernels_of(level), team: team)
   }
 }
