@@ -4,7 +4,7 @@
 #pragma clang attribute pop
 
 void ck_fill_convolution_avx512(ck_kernels *table) {
-  table->convolution = (ck_convolution){store, store_rectified, store_summed, store_gated, accumulate_gated};
+  table->convolution = (ck_convolution){store, store_rectified, store_summed, accumulate_gated};
 }
 #else
 typedef int ck_no_convolution_avx512;

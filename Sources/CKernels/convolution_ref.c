@@ -46,12 +46,6 @@ static float gated(const ck_tile *t, const ck_gate *g, ptrdiff_t r, ptrdiff_t q,
   return g->scale[k] * d;
 }
 
-static void store_gated(const ck_tile *t, const ck_gate *g) {
-  for (ptrdiff_t r = 0; r < t->rows; r++)
-    for (ptrdiff_t q = 0; q < t->width; q++)
-      for (ptrdiff_t k = 0; k < CK_LANES; k++) output(t, r, q)[k] = gated(t, g, r, q, k);
-}
-
 static void accumulate_gated(const ck_tile *t, const ck_gate *g) {
   for (ptrdiff_t r = 0; r < t->rows; r++)
     for (ptrdiff_t q = 0; q < t->width; q++)
@@ -59,5 +53,5 @@ static void accumulate_gated(const ck_tile *t, const ck_gate *g) {
 }
 
 void ck_fill_convolution_ref(ck_kernels *table) {
-  table->convolution = (ck_convolution){store, store_rectified, store_summed, store_gated, accumulate_gated};
+  table->convolution = (ck_convolution){store, store_rectified, store_summed, accumulate_gated};
 }

@@ -4,7 +4,7 @@
 // depend on how a map was cut into tiles.
 #include "vector.h"
 
-typedef enum { STORE, STORE_RECTIFIED, STORE_SUMMED, STORE_GATED, ACCUMULATE_GATED } finish_kind;
+typedef enum { STORE, STORE_RECTIFIED, STORE_SUMMED, ACCUMULATE_GATED } finish_kind;
 
 /// What happens to the sums, and with which vectors of 32 channels.
 typedef struct {
@@ -68,8 +68,7 @@ CK_INLINE void chunk(
         vec d = keep(load(activation + r * CK_LANES) > 0, acc[r][j]);
         sum += d;
         product += d * (load(x + r * CK_LANES) - mean);
-        vec before = f->kind == ACCUMULATE_GATED ? load(o + r * CK_LANES) : (vec){0};
-        store_vec(o + r * CK_LANES, before + scale * d);
+        store_vec(o + r * CK_LANES, load(o + r * CK_LANES) + scale * d);
       }
       store_vec(g->sum + k, sum);
       store_vec(g->product + k, product);
@@ -137,12 +136,6 @@ static void store_summed(const ck_tile *t, const float *pivot, float *sum, float
   finish f = {.kind = STORE_SUMMED, .constant = pivot, .sum = sum, .second = square};
   if (t->stride == CK_LANES) convolve(t, CK_LANES, &f);
   else store_summed_strided(t, &f);
-}
-
-static void store_gated(const ck_tile *t, const ck_gate *gate) {
-  finish f = {.kind = STORE_GATED, .gate = gate};
-  if (t->stride == CK_LANES) convolve(t, CK_LANES, &f);
-  else convolve(t, t->stride, &f);
 }
 
 static void accumulate_gated(const ck_tile *t, const ck_gate *gate) {

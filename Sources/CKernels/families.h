@@ -6,6 +6,7 @@
 void ck_fill_convolution_ref(ck_kernels *table);
 void ck_fill_outer_product_ref(ck_kernels *table);
 void ck_fill_packing_ref(ck_kernels *table);
+void ck_fill_winograd_ref(ck_kernels *table);
 void ck_fill_pooling_ref(ck_kernels *table);
 void ck_fill_optimizer_ref(ck_kernels *table);
 
@@ -13,6 +14,7 @@ void ck_fill_optimizer_ref(ck_kernels *table);
 void ck_fill_convolution_avx512(ck_kernels *table);
 void ck_fill_outer_product_avx512(ck_kernels *table);
 void ck_fill_packing_avx512(ck_kernels *table);
+void ck_fill_winograd_avx512(ck_kernels *table);
 void ck_fill_pooling_avx512(ck_kernels *table);
 void ck_fill_optimizer_avx512(ck_kernels *table);
 #endif

@@ -5,10 +5,8 @@
 
 void ck_fill_packing_avx512(ck_kernels *table) {
   table->packing.normalize = normalize;
-  table->packing.normalize_halo = normalize_halo;
   table->packing.normalize_pooled = normalize_pooled;
   table->packing.resolve = resolve;
-  table->packing.resolve_halo = resolve_halo;
 }
 #else
 typedef int ck_no_packing_avx512;

@@ -14,17 +14,6 @@ static void normalize(float *out, const float *x, const float *scale, const floa
     out[i] = relu(scale[i % CK_LANES] * x[i] + shift[i % CK_LANES]);
 }
 
-static void normalize_halo(
-  float *out, const float *x, const float *scale, const float *shift, const ck_band *band) {
-  ptrdiff_t pitch = (band->width + 2) * CK_LANES;
-  memset(out, 0, sizeof(float) * (size_t)((band->rows + 2) * pitch));
-  for (ptrdiff_t r = 0; r < band->rows + 2; r++) {
-    ptrdiff_t y = band->first + r - 1;
-    if (y < 0 || y >= band->height) continue;
-    normalize(out + r * pitch + CK_LANES, x + y * band->width * CK_LANES, scale, shift, band->width);
-  }
-}
-
 static void normalize_pooled(
   float *out, const float *x, const float *scale, const float *shift, ptrdiff_t rows, ptrdiff_t out_width,
   ptrdiff_t width) {
@@ -42,17 +31,6 @@ static void resolve(float *out, const float *g, const float *x, const ck_line *l
   for (ptrdiff_t i = 0; i < pixels * CK_LANES; i++) {
     ptrdiff_t k = i % CK_LANES;
     out[i] = g[i] - line->constant[k] - line->slope[k] * x[i];
-  }
-}
-
-static void resolve_halo(float *out, const float *g, const float *x, const ck_line *line, const ck_band *band) {
-  ptrdiff_t pitch = (band->width + 2) * CK_LANES;
-  memset(out, 0, sizeof(float) * (size_t)((band->rows + 2) * pitch));
-  for (ptrdiff_t r = 0; r < band->rows + 2; r++) {
-    ptrdiff_t y = band->first + r - 1;
-    if (y < 0 || y >= band->height) continue;
-    ptrdiff_t start = y * band->width * CK_LANES;
-    resolve(out + r * pitch + CK_LANES, g + start, x + start, line, band->width);
   }
 }
 
@@ -77,6 +55,6 @@ static void unpack_block(
 }
 
 void ck_fill_packing_ref(ck_kernels *table) {
-  table->packing = (ck_packing){interleave, normalize,    normalize_halo, normalize_pooled,
-                                resolve,    resolve_halo, pack_block,     unpack_block};
+  table->packing =
+    (ck_packing){interleave, normalize, normalize_pooled, resolve, pack_block, unpack_block};
 }

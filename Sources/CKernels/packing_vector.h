@@ -30,35 +30,6 @@ static void resolve(float *out, const float *g, const float *x, const ck_line *l
     }
 }
 
-CK_INLINE void zero(float *out, ptrdiff_t pixels) { memset(out, 0, sizeof(float) * CK_LANES * (size_t)pixels); }
-
-/// Row r of a band with a border: the row of the map that lies there, or -1 where none does (the row is then zero).
-CK_INLINE ptrdiff_t bordered_row(float *out, const ck_band *band, ptrdiff_t r) {
-  ptrdiff_t y = band->first + r - 1;
-  if (y < 0 || y >= band->height) {
-    zero(out, band->width + 2);
-    return -1;
-  }
-  zero(out, 1);
-  zero(out + (band->width + 1) * CK_LANES, 1);
-  return y;
-}
-
-static void normalize_halo(
-  float *out, const float *x, const float *scale, const float *shift, const ck_band *band) {
-  for (ptrdiff_t r = 0; r < band->rows + 2; r++, out += (band->width + 2) * CK_LANES) {
-    ptrdiff_t y = bordered_row(out, band, r);
-    if (y >= 0) normalize(out + CK_LANES, x + y * band->width * CK_LANES, scale, shift, band->width);
-  }
-}
-
-static void resolve_halo(float *out, const float *g, const float *x, const ck_line *line, const ck_band *band) {
-  for (ptrdiff_t r = 0; r < band->rows + 2; r++, out += (band->width + 2) * CK_LANES) {
-    ptrdiff_t y = bordered_row(out, band, r), start = y * band->width * CK_LANES;
-    if (y >= 0) resolve(out + CK_LANES, g + start, x + start, line, band->width);
-  }
-}
-
 static void normalize_pooled(
   float *out, const float *x, const float *scale, const float *shift, ptrdiff_t rows, ptrdiff_t out_width,
   ptrdiff_t width) {

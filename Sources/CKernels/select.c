@@ -5,6 +5,7 @@ ck_kernels ck_kernels_of(ck_level level) {
   ck_fill_convolution_ref(&table);
   ck_fill_outer_product_ref(&table);
   ck_fill_packing_ref(&table);
+  ck_fill_winograd_ref(&table);
   ck_fill_pooling_ref(&table);
   ck_fill_optimizer_ref(&table);
   ck_level best = ck_best_level();
@@ -14,6 +15,7 @@ ck_kernels ck_kernels_of(ck_level level) {
     ck_fill_convolution_avx512(&table);
     ck_fill_outer_product_avx512(&table);
     ck_fill_packing_avx512(&table);
+    ck_fill_winograd_avx512(&table);
     ck_fill_pooling_avx512(&table);
     ck_fill_optimizer_avx512(&table);
   }

@@ -13,21 +13,6 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ck_band(height: 1, width: 1, first: 0, rows: 1), ck_band(height: 5, width: 3, first: 0, rows: 2),
-    ck_band(height: 5, width: 3, first: 2, rows: 3), ck_band(height: 7, width: 8, first: 3, rows: 2),
-  ])
-  func `a band's border is zero outside of the map`(band: ck_band) {
-    let (size, map) = ((band.rows + 2) * (band.width + 2) * 32, band.height * band.width * 32)
-    expectSameOfEveryLevel([size, map, map, 32, 32, size], seed: 2, "\(band)") { kernels, arrays in
-      let line = ck_line(constant: arrays[3], slope: arrays[4])
-      withUnsafePointer(to: band) { band in
-        kernels.packing.normalize_halo(arrays[0], arrays[1], arrays[3], arrays[4], band)
-        withUnsafePointer(to: line) { kernels.packing.resolve_halo(arrays[5], arrays[1], arrays[2], $0, band) }
-      }
-    }
-  }
-
   @Test(arguments: [(1, 2), (2, 3), (3, 8), (2, 9)])
   func `pools of odd and even widths are the reference's`(rows: Int, width: Int) {
     let (out, map) = (rows * (width / 2) * 32, 2 * rows * width * 32)

@@ -58,9 +58,7 @@ typedef struct {
   void (*store_rectified)(const ck_tile *tile, const float *bias);
   /// output = y = the sum; accumulates sum[k] += Σ(y − pivot), square[k] += Σ(y − pivot)².
   void (*store_summed)(const ck_tile *tile, const float *pivot, float *sum, float *square);
-  /// output = scale · d, where d = the sum where the gate is open, else 0; accumulates the gate's sums.
-  void (*store_gated)(const ck_tile *tile, const ck_gate *gate);
-  /// output += scale · d; accumulates the gate's sums.
+  /// output += scale · d, where d = the sum where the gate is open, else 0; accumulates the gate's sums.
   void (*accumulate_gated)(const ck_tile *tile, const ck_gate *gate);
 } ck_convolution;
 
@@ -79,14 +77,6 @@ typedef struct {
   float *weights;
 } ck_outer_product;
 
-/// Rows first ..< first + rows of a map of `height` × `width` pixels.
-typedef struct {
-  ptrdiff_t height;
-  ptrdiff_t width;
-  ptrdiff_t first;
-  ptrdiff_t rows;
-} ck_band;
-
 /// out = g − constant − slope · x, for each of 32 channels.
 typedef struct {
   const float *constant;
@@ -98,17 +88,12 @@ typedef struct {
   void (*interleave)(float *out, const float *planes, ptrdiff_t channels, ptrdiff_t plane, ptrdiff_t width);
   /// out = max(0, scale · x + shift).
   void (*normalize)(float *out, const float *x, const float *scale, const float *shift, ptrdiff_t pixels);
-  /// The same for a band and the pixels around it: out is [rows + 2][width + 2] pixels, zero where they lie outside of
-  /// the map; x is the whole map.
-  void (*normalize_halo)(float *out, const float *x, const float *scale, const float *shift, const ck_band *band);
   /// out is the mean of 2 × 2 pixels of max(0, scale · x + shift): `rows` × `out_width` of them, from rows of `width` pixels.
   void (*normalize_pooled)(
     float *out, const float *x, const float *scale, const float *shift, ptrdiff_t rows, ptrdiff_t out_width,
     ptrdiff_t width);
   /// out = g − constant − slope · x.
   void (*resolve)(float *out, const float *g, const float *x, const ck_line *line, ptrdiff_t pixels);
-  /// The same for a band and the pixels around it, as `normalize_halo`.
-  void (*resolve_halo)(float *out, const float *g, const float *x, const ck_line *line, const ck_band *band);
   /// out[i][o] = weights[i · input_stride + o · output_stride] of `inputs` × `outputs`, at most 32 × 32, zero elsewhere; out
   /// has `depth` rows.
   void (*pack_block)(
@@ -119,6 +104,47 @@ typedef struct {
     float *gradient, const float *blocks, ptrdiff_t groups, ptrdiff_t group_stride, ptrdiff_t inputs,
     ptrdiff_t outputs, ptrdiff_t input_stride, ptrdiff_t output_stride);
 } ck_packing;
+
+/// Tiles of 2 × 2 outputs of a 3 × 3 convolution with padding 1: `count` of them from `first` on, row by row, of a map of
+/// `height` × `width` pixels, which they cover from its first pixel on. The last of a row or column may hang over.
+typedef struct {
+  ptrdiff_t height;
+  ptrdiff_t width;
+  ptrdiff_t first;
+  ptrdiff_t count;
+} ck_tiles;
+
+/// Winograd's minimal filtering F(2 × 2, 3 × 3): y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A makes 2 × 2 outputs y from 4 × 4 inputs d by 16 products
+/// where the definition takes 36 (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 4.1: the
+/// matrices). The products of each of the 16 *places* are a 1 × 1 convolution of its own; these are the transforms around them.
+///
+/// Transformed tiles are [16 places][count] pixels, `pitch` floats from place to place; maps are [height][width] pixels. What lies
+/// outside of a map counts as zero, and is not written.
+typedef struct {
+  /// out = Bᵀ d B of d = max(0, scale · x + shift).
+  void (*transform_normalized)(
+    float *out, ptrdiff_t pitch, const float *x, const float *scale, const float *shift, const ck_tiles *tiles);
+  /// out = Bᵀ d B of d = g − constant − slope · x.
+  void (*transform_resolved)(
+    float *out, ptrdiff_t pitch, const float *g, const float *x, const ck_line *line, const ck_tiles *tiles);
+  /// out = A d Aᵀ of a tile's own 2 × 2 pixels of d = g − constant − slope · x.
+  void (*spread_resolved)(
+    float *out, ptrdiff_t pitch, const float *g, const float *x, const ck_line *line, const ck_tiles *tiles);
+  /// out = Aᵀ m A.
+  void (*gather)(float *out, const float *m, ptrdiff_t pitch, const ck_tiles *tiles);
+  /// out = y = Aᵀ m A; accumulates sum[k] += Σ(y − pivot), square[k] += Σ(y − pivot)².
+  void (*gather_summed)(
+    float *out, const float *m, ptrdiff_t pitch, const float *pivot, float *sum, float *square, const ck_tiles *tiles);
+  /// out = scale · d, where d = Aᵀ m A where gate.scale · x + shift > 0, else 0; accumulates the gate's sums.
+  /// gate.activation is not used.
+  void (*gather_gated)(
+    float *out, const float *m, ptrdiff_t pitch, const float *shift, const ck_gate *gate, const ck_tiles *tiles);
+  /// [16 places][32 × 32] = G w Gᵀ of taps w: [9][32 × 32], each weight for itself.
+  void (*transform_weights)(float *out, ptrdiff_t pitch, const float *taps);
+  /// taps [9][32 × 32] = Gᵀ u G of the sum u of `groups` gradients [16 places][32 × 32], `group_stride` floats apart.
+  void (*gather_weights)(
+    float *taps, const float *places, ptrdiff_t pitch, ptrdiff_t groups, ptrdiff_t group_stride);
+} ck_winograd;
 
 typedef struct {
   /// One row of max(0, scale · x + shift) pooled 3 × 3 with stride 2 and padding 1, from three rows of `width` pixels; the
@@ -190,6 +216,7 @@ typedef struct {
   ck_convolution convolution;
   void (*accumulate_outer_product)(const ck_outer_product *product);
   ck_packing packing;
+  ck_winograd winograd;
   ck_pooling pooling;
   ck_optimizer optimizer;
 } ck_kernels;

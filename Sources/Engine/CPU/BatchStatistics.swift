@@ -72,6 +72,17 @@ struct ImageSums {
     let second: UnsafeMutablePointer<Double>
   }
 
+  /// A tile's sums.
+  struct Tile {
+    let first: UnsafeMutablePointer<Float>
+    let second: UnsafeMutablePointer<Float>
+
+    init(lanes: Int, _ arena: Arena) {
+      first = arena.floats(lanes)
+      second = arena.floats(lanes)
+    }
+  }
+
   private let capacity: Int
   private let images: UnsafeMutablePointer<Double>
   private let totals: UnsafeMutablePointer<Double>
@@ -82,26 +93,34 @@ struct ImageSums {
     totals = arena.doubles(2 * lanes)
   }
 
-  func begin(image: Int, lanes: Int) {
-    (images + 2 * capacity * image).update(repeating: 0, count: 2 * lanes)
+  func begin(image: Int, lanes: Range<Int>) {
+    let sums = images + 2 * capacity * image + lanes.lowerBound
+    sums.update(repeating: 0, count: lanes.count)
+    (sums + capacity).update(repeating: 0, count: lanes.count)
   }
 
-  /// Adds a tile's sums, `lanes` first ones and `lanes` second ones, and zeroes them.
-  func flush(_ tile: UnsafeMutablePointer<Float>, lanes: Int, image: Int) {
+  /// Adds a tile's sums of `lanes`, and zeroes them there.
+  func flush(_ tile: Tile, lanes: Range<Int>, image: Int) {
     let sums = images + 2 * capacity * image
-    for index in 0..<2 * lanes {
-      sums[index] += Double(tile[index])
-      tile[index] = 0
+    for lane in lanes {
+      sums[lane] += Double(tile.first[lane])
+      sums[capacity + lane] += Double(tile.second[lane])
+      tile.first[lane] = 0
+      tile.second[lane] = 0
     }
   }
 
+  /// The sums over `count` images of lanes 0 ..< `lanes`.
   func total(lanes: Int, images count: Int) -> Totals {
-    totals.update(from: images, count: 2 * lanes)
-    for image in 1..<max(count, 1) {
-      let sums = images + 2 * capacity * image
-      for index in 0..<2 * lanes { totals[index] += sums[index] }
+    for start in [0, capacity] {
+      let total = totals + start
+      total.update(from: images + start, count: lanes)
+      for image in 1..<max(count, 1) {
+        let sums = images + 2 * capacity * image + start
+        for lane in 0..<lanes { total[lane] += sums[lane] }
+      }
     }
-    return Totals(lanes: lanes, first: totals, second: totals + lanes)
+    return Totals(lanes: lanes, first: totals, second: totals + capacity)
   }
 }
 

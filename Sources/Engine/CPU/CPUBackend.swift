@@ -7,12 +7,18 @@ public struct CPUBackend: Backend {
   private let team: WorkerTeam
   private let level: ck_level
 
-  /// `threads`: those of every session, which take turns.
-  public init(threads: Int) { self.init(threads: threads, level: ck_best_level()) }
+  private let isMemoryEfficient: Bool
+
+  /// `threads`: those of every session, which take turns. `isMemoryEfficient`: training makes bottlenecks again on the way back instead
+  /// of keeping them, with the same bits: slower by a tenth, in half of the memory.
+  public init(threads: Int, isMemoryEfficient: Bool = false) {
+    self.init(threads: threads, isMemoryEfficient: isMemoryEfficient, level: ck_best_level())
+  }
 
   /// At a given level of instruction sets, or the best one below it that the processor has.
-  init(threads: Int, level: ck_level) {
+  init(threads: Int, isMemoryEfficient: Bool = false, level: ck_level) {
     team = WorkerTeam(threads: threads)
+    self.isMemoryEfficient = isMemoryEfficient
     self.level = level
   }
 
@@ -20,6 +26,6 @@ public struct CPUBackend: Backend {
   public static var isFast: Bool { ck_best_level() != CK_REFERENCE }
 
   public func makeSession(_ plan: Plan) -> any Session {
-    CPUSession(plan, kernels: ck_kernels_of(level), team: team)
+    CPUSession(plan, kernels: ck_kernels_of(level), team: team, isMemoryEfficient: isMemoryEfficient)
   }
 }

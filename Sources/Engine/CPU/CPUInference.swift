@@ -27,8 +27,15 @@ final class CPUInference {
     /// Where the slabs of a tile begin, `tilePixels` apart.
     let tileSegments: UnsafePointer<Int>
     let tilePixels: Int
-    /// The nine taps of the bottleneck's slabs.
-    let taps: UnsafePointer<Int>
+  }
+
+  /// What one thread works in.
+  private struct Tiles {
+    /// Of a 1×1 convolution or the stem.
+    let pixels: UnsafeMutablePointer<Float>
+    /// A chunk of a bottleneck, transformed, and what comes of it.
+    let transformed: UnsafeMutablePointer<Float>
+    let products: UnsafeMutablePointer<Float>
   }
 
   /// One image's activations.
@@ -36,7 +43,7 @@ final class CPUInference {
     let image: UnsafeMutablePointer<Float>
     /// Of each block.
     let slabs: [SlabMap]
-    /// Of each block: its bottleneck with a border of zeroes.
+    /// Of each block: its bottleneck, rectified.
     let bottlenecks: [SlabMap]
   }
 
@@ -53,7 +60,10 @@ final class CPUInference {
   private let stemSlabs: ChannelSlabs
   private var blocks: [Block] = []
   private var maps: [Maps] = []
-  private var tiles: [UnsafeMutablePointer<Float>] = []
+  private var tiles: [Tiles] = []
+  /// 1 and 0: what a slab is normalised by that is already.
+  private let neutralScale: UnsafeMutablePointer<Float>
+  private let neutralShift: UnsafeMutablePointer<Float>
   private var classifier: [Float] = []
   private var classifierBias: [Float] = []
 
@@ -69,7 +79,10 @@ final class CPUInference {
     stemScale = arena.floats(stemSlabs.lanes)
     stemShift = arena.floats(stemSlabs.lanes)
     stemRows = arena.offsets((0..<7).map { $0 * fused.paddedImagePitch })
-    blocks = fused.blocks.enumerated().map { index, block in
+    neutralScale = arena.floats(ChannelSlabs.lanes)
+    neutralScale.update(repeating: 1, count: ChannelSlabs.lanes)
+    neutralShift = arena.floats(ChannelSlabs.lanes)
+    blocks = fused.blocks.map { block in
       let layers = block.layers.indices.map { layer in
         let inputs = block.inputSlabs(of: layer)
         return Layer(
@@ -77,48 +90,44 @@ final class CPUInference {
           weights1: arena.floats(packing1(block, layer).size), bias: arena.floats(block.bottleneck.lanes),
           weights2: arena.floats(packing2(block).size))
       }
-      let pitch = block.width + 2
-      let tilePixels = CPUPlan.bandRows(width: block.width, slabs: 1) * block.width
+      let tilePixels = max(CPUPlan.tilePixels(slabs: 1), block.width)
       return Block(
         plan: block, layers: layers, scale: arena.floats(block.slabs.lanes), shift: arena.floats(block.slabs.lanes),
         weights: arena.floats(block.transition.map { packing($0, block).size } ?? 0),
         tileSegments: arena.offsets((0..<block.slabs.count).map { $0 * tilePixels * ChannelSlabs.lanes }),
-        tilePixels: tilePixels,
-        taps: arena.offsets(
-          (0..<9).flatMap { tap in
-            (0..<block.bottleneck.count).map {
-              ($0 * pitch * (block.height + 2) + tap / 3 * pitch + tap % 3) * ChannelSlabs.lanes
-            }
-          }))
+        tilePixels: tilePixels)
     }
     // Memory is touched, and so taken, only by the threads and batches that come.
     let stemTile = 4 * stemSlabs.count * fused.stem.convolved.width * ChannelSlabs.lanes
     let tileSize = blocks.map { $0.plan.slabs.count * $0.tilePixels * ChannelSlabs.lanes }.reduce(stemTile, max)
-    tiles = (0..<team.threads).map { _ in arena.floats(tileSize) }
+    let block = fused.blocks[0]
+    tiles = (0..<team.threads).map { _ in
+      Tiles(
+        pixels: arena.floats(tileSize), transformed: arena.floats(Winograd.chunkSize(slabs: block.bottleneck.count)),
+        products: arena.floats(Winograd.chunkSize(slabs: block.growth.count)))
+    }
     maps = (0..<min(team.threads, plan.batchSize)).map { _ in
       Maps(
         image: arena.floats(fused.paddedImageSize),
         slabs: fused.blocks.map { arena.slabs($0.slabs.count, pixels: $0.area) },
-        bottlenecks: fused.blocks.map { arena.slabs($0.bottleneck.count, pixels: ($0.height + 2) * ($0.width + 2)) })
+        bottlenecks: fused.blocks.map { arena.slabs($0.bottleneck.count, pixels: $0.area) })
     }
   }
 
   private func packing1(_ block: CPUPlan.Block, _ layer: Int) -> WeightPacking {
     WeightPacking(
-      packing: kernels.packing, inputs: block.slabs, inputSlabs: block.inputSlabs(of: layer), outputs: block.bottleneck,
-      taps: 1)
+      packing: kernels.packing, inputs: block.slabs, inputSlabs: block.inputSlabs(of: layer),
+      outputs: block.bottleneck)
   }
 
-  private func packing2(_ block: CPUPlan.Block) -> WeightPacking {
-    WeightPacking(
-      packing: kernels.packing, inputs: block.bottleneck, inputSlabs: block.bottleneck.count, outputs: block.growth,
-      taps: 9)
+  private func packing2(_ block: CPUPlan.Block) -> WinogradPacking {
+    WinogradPacking(kernels: kernels, inputs: block.bottleneck, outputs: block.growth)
   }
 
   private func packing(_ transition: Transition, _ block: CPUPlan.Block) -> WeightPacking {
     WeightPacking(
       packing: kernels.packing, inputs: block.slabs, inputSlabs: block.slabs.count,
-      outputs: ChannelSlabs(transition.output.channels), taps: 1)
+      outputs: ChannelSlabs(transition.output.channels))
   }
 
   // MARK: Weights
@@ -167,13 +176,13 @@ final class CPUInference {
             }
             layer.bias[lane] = Float(shift)
           }
-          packing1(block.plan, index).pack(scaled, into: layer.weights1)
-          packing2(block.plan).pack(weights + parameters.convolution2.weight.lowerBound, into: layer.weights2)
+          packing1(block.plan, index).pack(scaled, into: layer.weights1, .whole)
+          packing2(block.plan).pack(weights + parameters.convolution2.weight.lowerBound, into: layer.weights2, .whole)
         }
         if let transition = block.plan.transition {
           fold(transition.normalization, block.plan.slabs, block.scale, block.shift)
           packing(transition, block.plan).pack(
-            weights + transition.convolution.weight.lowerBound, into: block.weights)
+            weights + transition.convolution.weight.lowerBound, into: block.weights, .whole)
         } else {
           fold(plan.head.normalization, block.plan.slabs, block.scale, block.shift)
         }
@@ -193,10 +202,10 @@ final class CPUInference {
     images.withUnsafeBufferPointer { images in
       logits.withUnsafeMutableBufferPointer { logits in
         kept.withUnsafeMutableBufferPointer { kept in
-          func pass(_ image: Int, _ maps: Maps, tile: UnsafeMutablePointer<Float>, _ share: Share) {
+          func pass(_ image: Int, _ maps: Maps, _ tiles: Tiles, _ share: Share) {
             let pixels = images.baseAddress.map { $0 + image * plan.stem.image.count }
             guard let pixels else { return }
-            forward(pixels, maps, tile, share)
+            forward(pixels, maps, tiles, share)
             guard share.part == 0 else { return }
             classify(maps, into: UnsafeMutableBufferPointer(rebasing: logits[image * classes..<(image + 1) * classes]))
             guard keepingFeatures else { return }
@@ -209,12 +218,12 @@ final class CPUInference {
           let whole = count / team.threads * team.threads
           team.run { part in
             for image in Share(part: part, parts: team.threads).range(whole) {
-              pass(image, maps[part], tile: tiles[part], Share(part: 0, parts: 1))
+              pass(image, maps[part], tiles[part], Share(part: 0, parts: 1))
             }
             for image in whole..<count {
               // Nobody writes the shared maps while another still reads the last image's.
               team.barrier()
-              pass(image, maps[0], tile: tiles[part], Share(part: part, parts: team.threads))
+              pass(image, maps[0], tiles[part], Share(part: part, parts: team.threads))
             }
           }
         }
@@ -226,19 +235,19 @@ final class CPUInference {
   private func wait(_ share: Share) { if share.parts > 1 { team.barrier() } }
 
   private func forward(
-    _ image: UnsafePointer<Float>, _ maps: Maps, _ tile: UnsafeMutablePointer<Float>, _ share: Share
+    _ image: UnsafePointer<Float>, _ maps: Maps, _ tiles: Tiles, _ share: Share
   ) {
-    stem(image, maps, share, tile)
+    stem(image, maps, share, tiles.pixels)
     wait(share)
     for (index, block) in blocks.enumerated() {
       for layer in block.layers.indices {
-        bottleneck(block, layer, maps.slabs[index], maps.bottlenecks[index], share, tile)
+        bottleneck(block, layer, maps.slabs[index], maps.bottlenecks[index], share, tiles.pixels)
         wait(share)
-        growth(block, layer, maps.slabs[index], maps.bottlenecks[index], share)
+        growth(block, layer, maps.slabs[index], maps.bottlenecks[index], share, tiles)
         wait(share)
       }
       if let transition = block.plan.transition {
-        pool(block, transition, maps.slabs[index], into: maps.slabs[index + 1], share, tile)
+        pool(block, transition, maps.slabs[index], into: maps.slabs[index + 1], share, tiles.pixels)
         wait(share)
       }
     }
@@ -283,50 +292,55 @@ final class CPUInference {
     }
   }
 
-  /// A 1×1 convolution of the first `slabs` slabs of a tile of `rows` × `width` pixels.
+  /// A 1×1 convolution of the first `slabs` slabs of a tile of pixels that lie end to end.
   private func pointwise(
     _ block: Block, slabs: Int, _ tile: UnsafeMutablePointer<Float>, weights: UnsafeMutablePointer<Float>, output: Int,
-    into out: UnsafeMutablePointer<Float>, pitch: Int, rows: Int, width: Int
+    into out: UnsafeMutablePointer<Float>, pixels: Int
   ) -> ck_tile {
     ck_tile(
       input: tile, segment: block.tileSegments, segments: slabs, depth: ChannelSlabs.lanes, stride: ChannelSlabs.lanes,
-      input_pitch: width * ChannelSlabs.lanes,
-      weights: weights + output * slabs * ChannelSlabs.lanes * ChannelSlabs.lanes, output: out,
-      output_pitch: pitch * ChannelSlabs.lanes, rows: rows, width: width)
+      input_pitch: 0, weights: weights + output * slabs * ChannelSlabs.lanes * ChannelSlabs.lanes, output: out,
+      output_pitch: 0, rows: 1, width: pixels)
   }
 
   private func bottleneck(
     _ block: Block, _ index: Int, _ slabs: SlabMap, _ out: SlabMap, _ share: Share, _ tile: UnsafeMutablePointer<Float>
   ) {
-    let (layer, width) = (block.layers[index], block.plan.width)
+    let layer = block.layers[index]
     let inputs = block.plan.inputSlabs(of: index)
-    share.range(block.plan.height).forEachBand(of: CPUPlan.bandRows(width: width, slabs: inputs)) { rows in
+    share.range(block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: inputs)) { pixels in
       for slab in 0..<inputs {
         kernels.packing.normalize(
-          tile + block.tileSegments[slab], slabs.at(slab, pixel: rows.lowerBound * width),
-          layer.scale + slab * ChannelSlabs.lanes, layer.shift + slab * ChannelSlabs.lanes, rows.count * width)
+          tile + block.tileSegments[slab], slabs.at(slab, pixel: pixels.lowerBound),
+          layer.scale + slab * ChannelSlabs.lanes, layer.shift + slab * ChannelSlabs.lanes, pixels.count)
       }
       for output in 0..<block.plan.bottleneck.count {
         var tile = pointwise(
           block, slabs: inputs, tile, weights: layer.weights1, output: output,
-          into: out.at(output, pixel: (rows.lowerBound + 1) * (width + 2) + 1), pitch: width + 2, rows: rows.count,
-          width: width)
+          into: out.at(output, pixel: pixels.lowerBound), pixels: pixels.count)
         kernels.convolution.store_rectified(&tile, layer.bias + output * ChannelSlabs.lanes)
       }
     }
   }
 
-  private func growth(_ block: Block, _ index: Int, _ slabs: SlabMap, _ input: SlabMap, _ share: Share) {
-    let (plan, rows) = (block.plan, share.range(block.plan.height))
-    let segments = 9 * plan.bottleneck.count
-    for output in 0..<plan.growth.count {
-      var tile = ck_tile(
-        input: input.at(0, pixel: rows.lowerBound * (plan.width + 2)), segment: block.taps, segments: segments,
-        depth: ChannelSlabs.lanes, stride: ChannelSlabs.lanes, input_pitch: (plan.width + 2) * ChannelSlabs.lanes,
-        weights: block.layers[index].weights2 + output * segments * ChannelSlabs.lanes * ChannelSlabs.lanes,
-        output: slabs.at(plan.inputSlabs(of: index) + output, pixel: rows.lowerBound * plan.width),
-        output_pitch: plan.width * ChannelSlabs.lanes, rows: rows.count, width: plan.width)
-      kernels.convolution.store(&tile)
+  private func growth(_ block: Block, _ index: Int, _ slabs: SlabMap, _ input: SlabMap, _ share: Share, _ tiles: Tiles) {
+    let (plan, winograd) = (block.plan, Winograd(kernels: kernels))
+    let (inputs, outputs) = (plan.bottleneck.count, plan.growth.count)
+    share.range(Winograd.tiles(height: plan.height, width: plan.width)).forEachBand(of: Winograd.chunk) { chunk in
+      var part = ck_tiles(height: plan.height, width: plan.width, first: chunk.lowerBound, count: chunk.count)
+      for slab in 0..<inputs {
+        kernels.winograd.transform_normalized(
+          tiles.transformed + slab * Winograd.slabPitch, Winograd.pitch(slabs: inputs), input.at(slab), neutralScale,
+          neutralShift, &part)
+      }
+      winograd.multiply(
+        tiles.transformed, slabs: inputs, by: block.layers[index].weights2, into: tiles.products, slabs: outputs,
+        0..<outputs, tiles: chunk.count)
+      for output in 0..<outputs {
+        kernels.winograd.gather(
+          slabs.at(plan.inputSlabs(of: index) + output), tiles.products + output * Winograd.slabPitch,
+          Winograd.pitch(slabs: outputs), &part)
+      }
     }
   }
 
@@ -345,10 +359,9 @@ final class CPUInference {
           block.plan.width)
       }
       for output in 0..<ChannelSlabs(transition.output.channels).count {
-        // The pooled rows lie end to end, so that they are one row to the kernel.
         var tile = pointwise(
           block, slabs: count, tile, weights: block.weights, output: output,
-          into: out.at(output, pixel: rows.lowerBound * width), pitch: 0, rows: 1, width: rows.count * width)
+          into: out.at(output, pixel: rows.lowerBound * width), pixels: rows.count * width)
         kernels.convolution.store(&tile)
       }
     }

@@ -63,18 +63,21 @@ struct CPUPlan {
   /// The same in whole eights, as the weight gradient takes them.
   var weightGradientDepth: Int { (stemDepth + 7) / 8 * 8 }
 
-  /// Rows that a tile of a map of `width` takes, where `slabs` of it lie in the cache at once: 224 pixels, fewer where they would not
-  /// fit into some 400 KB, at least one row.
-  static func bandRows(width: Int, slabs: Int) -> Int {
-    let pixels = min(224, 400_000 / (slabs * ChannelSlabs.lanes * MemoryLayout<Float>.stride))
-    return max(1, pixels / width)
+  /// Pixels of a tile where `slabs` slabs of it lie in the cache at once: 224, fewer where they would not fit into some 400 KB.
+  static func tilePixels(slabs: Int) -> Int {
+    max(1, min(224, 400_000 / (slabs * ChannelSlabs.lanes * MemoryLayout<Float>.stride)))
   }
+
+  /// The same in whole rows of a map of `width`, at least one.
+  static func bandRows(width: Int, slabs: Int) -> Int { max(1, tilePixels(slabs: slabs) / width) }
 }
 
-/// A thread's part of an image (or of the images) that `parts` threads share.
+/// A thread's part of something that `parts` threads share.
 struct Share {
   let part: Int
   let parts: Int
+
+  static let whole = Share(part: 0, parts: 1)
 
   func range(_ count: Int) -> Range<Int> { (count * part / parts)..<(count * (part + 1) / parts) }
 }

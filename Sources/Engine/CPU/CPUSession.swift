@@ -12,7 +12,7 @@ final class CPUSession: Session {
   let plan: Plan
   private var network: Network
 
-  init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam) {
+  init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam, isMemoryEfficient: Bool) {
     self.plan = plan
     switch plan.mode {
     case .inference:
@@ -20,7 +20,8 @@ final class CPUSession: Session {
         CPUInference(plan, kernels: kernels, team: team),
         Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count)))
     case .training:
-      network = .training(CPUTraining(plan, kernels: kernels, team: team))
+      network = .training(
+        CPUTraining(plan, kernels: kernels, team: team, isMemoryEfficient: isMemoryEfficient))
     }
   }
 
@@ -42,7 +43,6 @@ final class CPUSession: Session {
       network = .inference(inference, weights)
     case .training(let training):
       training.values.update(from: weights.values, count: weights.values.count)
-      training.isStale = true
     }
   }
 

@@ -17,15 +17,32 @@ extension CPUTraining {
     stem(count)
   }
 
-  /// Calls `body` for each group of images, from all threads.
+  /// Calls `body` for each group of images, from all threads. Where there are more threads than groups, several share a group's
+  /// slabs.
   private func forEachGroup(
-    _ count: Int, _ body: (_ group: Int, _ images: Range<Int>, Scratch) -> Void
+    _ count: Int, _ body: (_ group: Int, _ images: Range<Int>, _ share: Share, Scratch) -> Void
   ) -> Int {
     let groups = min(count, Self.mostGroups)
-    forEachImage(groups) { group, scratch in
-      body(group, (count * group / groups)..<(count * (group + 1) / groups), scratch)
+    let members = max(1, team.threads / groups)
+    let crews = min(groups, team.threads / members)
+    team.run { part in
+      let (crew, member) = part.quotientAndRemainder(dividingBy: members)
+      guard crew < crews else { return }
+      for group in Share(part: crew, parts: crews).range(groups) {
+        body(
+          group, Share(part: group, parts: groups).range(count), Share(part: member, parts: members), scratch[part])
+      }
     }
     return groups
+  }
+
+  /// Adds the weight gradients of all groups to the flat ones.
+  private func unpack(_ convolution: Convolution<some ConvolutionPacking>, groups: Int) {
+    let gradient = gradients + convolution.weight.lowerBound
+    team.run {
+      convolution.packing.unpack(
+        weightGradients, groups: groups, addingTo: gradient, Share(part: $0, parts: team.threads))
+    }
   }
 
   private func takeGradients(
@@ -41,10 +58,9 @@ extension CPUTraining {
     ck_line(constant: statistics.constant + lane, slope: statistics.slope + lane)
   }
 
-  private func zeroWeightGradients(_ group: Int, size: Int) -> UnsafeMutablePointer<Float> {
-    let blocks = weightGradients + group * size
-    blocks.update(repeating: 0, count: size)
-    return blocks
+  /// The lanes of some slabs.
+  private func lanes(_ slabs: Range<Int>) -> Range<Int> {
+    slabs.lowerBound * ChannelSlabs.lanes..<slabs.upperBound * ChannelSlabs.lanes
   }
 
   // MARK: Head
@@ -72,125 +88,122 @@ extension CPUTraining {
         }
         scratch.gradient[lane] = sum / Float(block.plan.area)
       }
-      sums.begin(image: image, lanes: slabs.lanes)
+      sums.begin(image: image, lanes: 0..<slabs.lanes)
       for slab in 0..<slabs.count {
         let (lane, pixel) = (slab * ChannelSlabs.lanes, image * block.plan.area)
         var gate = ck_gate(
           activation: block.slabs.at(slab, pixel: pixel), activation_pitch: 0, x: block.slabs.at(slab, pixel: pixel),
-          mean: block.statistics.mean + lane, scale: block.normalization.scale + lane, sum: scratch.sums + lane,
-          product: scratch.sums + slabs.lanes + lane)
+          mean: block.statistics.mean + lane, scale: block.normalization.scale + lane, sum: scratch.sums.first + lane,
+          product: scratch.sums.second + lane)
         kernels.pooling.head_unpool(
           block.gradient.at(slab, pixel: pixel), scratch.gradient + lane, block.normalization.shift + lane, floor,
           &gate, block.plan.area)
       }
-      sums.flush(scratch.sums, lanes: slabs.lanes, image: image)
+      sums.flush(scratch.sums, lanes: 0..<slabs.lanes, image: image)
     }
     takeGradients(block.normalization, block.statistics, images: count, pixels: count * block.plan.area)
   }
 
   // MARK: Dense layers
 
-  /// Back through the 3×3 convolution and norm2's gate, to `bottleneckGradient` (but for what norm2 owes).
+  /// Back through the 3×3 convolution and norm2's gate, to the bottleneck's gradient (but for what norm2 owes).
   private func growth(_ block: Block, _ index: Int, _ count: Int) {
-    let (layer, width, area) = (block.layers[index], block.plan.width, block.plan.area)
-    let (pitch, halo) = ((width + 2) * ChannelSlabs.lanes, haloSize(block))
+    let (layer, area, firstSlab) = (block.layers[index], block.plan.area, block.plan.inputSlabs(of: index))
     let (inputs, outputs) = (block.plan.bottleneck.count, block.plan.growth.count)
-    let (firstSlab, lanes) = (block.plan.inputSlabs(of: index), block.plan.bottleneck.lanes)
-    let packing = layer.convolution2.packing
-    let out = SlabMap(base: bottleneckGradient, pixels: layer.bottleneck.pixels)
+    let (bottleneck, packing) = (layer.maps.bottleneckAgain, layer.convolution2.packing)
+    if block.maps.isRecomputed { recomputeBottleneck(block, layer, count) }
     block.statistics.settle(from: firstSlab * ChannelSlabs.lanes, count: block.plan.growth.lanes)
     layer.statistics.forgetDebts()
-    let taps = taps(block, slabs: outputs)
-    let groups = forEachGroup(count) { group, images, scratch in
-      let weightGradient = zeroWeightGradients(group, size: packing.size)
+    let weights = packTransposed(layer.convolution2)
+    let groups = forEachGroup(count) { group, images, share, scratch in
+      let slabs = share.range(inputs)
+      let weightGradient = weightGradients + group * packing.size
+      packing.zeroGradient(weightGradient, inputs: slabs)
       for image in images {
-        sums.begin(image: image, lanes: lanes)
-        (0..<block.plan.height).forEachBand(of: block.haloRows) { rows in
-          packHalo(block, layer, image: image, rows: rows, scratch.tile)
-          var band = ck_band(height: block.plan.height, width: width, first: rows.lowerBound, rows: rows.count)
-          for output in 0..<outputs {
-            var owed = line(block.statistics, (firstSlab + output) * ChannelSlabs.lanes)
-            kernels.packing.resolve_halo(
-              scratch.gradient + output * halo, block.gradient.at(firstSlab + output, pixel: image * area),
-              block.slabs.at(firstSlab + output, pixel: image * area), &owed, &band)
-          }
-          let inside = pitch + ChannelSlabs.lanes
-          for input in 0..<inputs {
-            for tap in 0..<9 {
-              for output in 0..<outputs {
-                var product = ck_outer_product(
-                  input: scratch.tile + input * halo + tap / 3 * pitch + tap % 3 * ChannelSlabs.lanes,
-                  input_pitch: pitch, stride: ChannelSlabs.lanes, depth: ChannelSlabs.lanes,
-                  gradient: scratch.gradient + output * halo + inside, gradient_pitch: pitch, rows: rows.count,
-                  width: width,
-                  weights: weightGradient + packing.gradientBlock(input: input, output: output, tap: tap))
-                kernels.accumulate_outer_product(&product)
-              }
+        sums.begin(image: image, lanes: lanes(slabs))
+        forEachChunk(block) { tiles in
+          transformBottleneck(block, layer, bottleneck, image: image, slabs: slabs, &tiles, scratch)
+          /// Both transforms of the new slabs' gradients.
+          func forEachOutput(
+            _ body: (
+              UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<ck_line>
+            ) -> Void
+          ) {
+            for output in 0..<outputs {
+              var owed = line(block.statistics, (firstSlab + output) * ChannelSlabs.lanes)
+              body(
+                scratch.growth + output * Winograd.slabPitch, block.gradient.at(firstSlab + output, pixel: image * area),
+                block.slabs.at(firstSlab + output, pixel: image * area), &owed)
             }
           }
-          for input in 0..<inputs {
-            let (lane, pixel) = (input * ChannelSlabs.lanes, image * area + rows.lowerBound * width)
-            taps.withUnsafeBufferPointer { taps in
-              guard let taps = taps.baseAddress else { return }
-              var tile = ck_tile(
-                input: scratch.gradient, segment: taps, segments: 9 * outputs, depth: ChannelSlabs.lanes,
-                stride: ChannelSlabs.lanes, input_pitch: pitch,
-                weights: layer.convolution2.backward + input * 9 * outputs * ChannelSlabs.lanes * ChannelSlabs.lanes,
-                output: out.at(input, pixel: pixel), output_pitch: width * ChannelSlabs.lanes, rows: rows.count,
-                width: width)
-              var gate = ck_gate(
-                activation: scratch.tile + input * halo + inside, activation_pitch: pitch,
-                x: layer.bottleneck.at(input, pixel: pixel), mean: layer.statistics.mean + lane,
-                scale: layer.normalization2.scale + lane, sum: scratch.sums + lane,
-                product: scratch.sums + lanes + lane)
-              kernels.convolution.store_gated(&tile, &gate)
-            }
+          let pitch = Winograd.pitch(slabs: outputs)
+          forEachOutput { kernels.winograd.spread_resolved($0, pitch, $1, $2, $3, &tiles) }
+          winograd.accumulate(
+            scratch.bottleneck, slabs: inputs, slabs, scratch.growth, slabs: outputs, into: weightGradient,
+            tiles: tiles.count)
+          forEachOutput { kernels.winograd.transform_resolved($0, pitch, $1, $2, $3, &tiles) }
+          winograd.multiply(
+            scratch.growth, slabs: outputs, by: weights, into: scratch.bottleneck, slabs: inputs, slabs,
+            tiles: tiles.count)
+          for input in slabs {
+            let lane = input * ChannelSlabs.lanes
+            var gate = ck_gate(
+              activation: bottleneck.base, activation_pitch: 0, x: bottleneck.at(input, pixel: image * area),
+              mean: layer.statistics.mean + lane, scale: layer.normalization2.scale + lane,
+              sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
+            kernels.winograd.gather_gated(
+              layer.maps.bottleneckGradient.at(input, pixel: image * area),
+              scratch.bottleneck + input * Winograd.slabPitch, Winograd.pitch(slabs: inputs),
+              layer.normalization2.shift + lane, &gate, &tiles)
           }
-          sums.flush(scratch.sums, lanes: lanes, image: image)
+          sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
         }
       }
     }
-    packing.unpack(weightGradients, groups: groups, addingTo: gradients + layer.convolution2.range.lowerBound)
+    unpack(layer.convolution2, groups: groups)
     takeGradients(layer.normalization2, layer.statistics, images: count, pixels: count * area)
   }
 
-  /// Back from `bottleneckGradient` through the 1×1 convolution and norm1's gate, onto the gradients of all slabs that the layer read.
+  /// Back from the bottleneck's gradient through the 1×1 convolution and norm1's gate, onto the gradients of all slabs that the layer
+  /// read.
   private func bottleneck(_ block: Block, _ index: Int, _ count: Int) {
-    let (layer, width, area) = (block.layers[index], block.plan.width, block.plan.area)
+    let (layer, area) = (block.layers[index], block.plan.area)
     let (inputs, outputs) = (block.plan.inputSlabs(of: index), block.plan.bottleneck.count)
-    let lanes = inputs * ChannelSlabs.lanes
     let (packing, normalization) = (layer.convolution1.packing, layer.normalization1)
-    let gradient = SlabMap(base: bottleneckGradient, pixels: layer.bottleneck.pixels)
     layer.statistics.settle(from: 0, count: layer.statistics.lanes)
-    let groups = forEachGroup(count) { group, images, scratch in
-      let weightGradient = zeroWeightGradients(group, size: packing.size)
+    let weights = packTransposed(layer.convolution1)
+    let groups = forEachGroup(count) { group, images, share, scratch in
+      let slabs = share.range(inputs)
+      let weightGradient = weightGradients + group * packing.size
+      packing.zeroGradient(weightGradient, inputs: slabs)
       for image in images {
-        sums.begin(image: image, lanes: lanes)
-        (0..<block.plan.height).forEachBand(of: CPUPlan.bandRows(width: width, slabs: outputs)) { rows in
-          let (pixel, pixels) = (image * area + rows.lowerBound * width, rows.count * width)
+        sums.begin(image: image, lanes: lanes(slabs))
+        (0..<area).forEachBand(of: CPUPlan.tilePixels(slabs: outputs)) { pixels in
+          let pixel = image * area + pixels.lowerBound
           for output in 0..<outputs {
             var owed = line(layer.statistics, output * ChannelSlabs.lanes)
             kernels.packing.resolve(
-              scratch.gradient + block.tileSegments[output], gradient.at(output, pixel: pixel),
-              layer.bottleneck.at(output, pixel: pixel), &owed, pixels)
+              scratch.gradient + block.tileSegments[output], layer.maps.bottleneckGradient.at(output, pixel: pixel),
+              layer.maps.bottleneckAgain.at(output, pixel: pixel), &owed, pixels.count)
           }
-          for input in 0..<inputs {
+          for input in slabs {
             let (lane, x) = (input * ChannelSlabs.lanes, block.slabs.at(input, pixel: pixel))
-            kernels.packing.normalize(scratch.tile, x, normalization.scale + lane, normalization.shift + lane, pixels)
-            outerProducts(block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels)
+            kernels.packing.normalize(
+              scratch.tile, x, normalization.scale + lane, normalization.shift + lane, pixels.count)
+            outerProducts(block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels.count)
             var tile = pointwise(
-              block, scratch.gradient, slabs: outputs, weights: layer.convolution1.backward, output: input,
-              into: block.gradient.at(input, pixel: pixel), pixels: pixels)
+              block, scratch.gradient, slabs: outputs, weights: weights, output: input,
+              into: block.gradient.at(input, pixel: pixel), pixels: pixels.count)
             var gate = ck_gate(
               activation: scratch.tile, activation_pitch: 0, x: x, mean: block.statistics.mean + lane,
-              scale: normalization.scale + lane, sum: scratch.sums + lane, product: scratch.sums + lanes + lane)
+              scale: normalization.scale + lane, sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
             kernels.convolution.accumulate_gated(&tile, &gate)
           }
-          sums.flush(scratch.sums, lanes: lanes, image: image)
+          sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
         }
       }
     }
-    packing.unpack(weightGradients, groups: groups, addingTo: gradients + layer.convolution1.range.lowerBound)
+    unpack(layer.convolution1, groups: groups)
     takeGradients(normalization, block.statistics, images: count, pixels: count * area)
   }
 
@@ -199,11 +212,11 @@ extension CPUTraining {
     _ block: Block, _ packing: WeightPacking, _ weightGradient: UnsafeMutablePointer<Float>, input: Int,
     _ activations: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ pixels: Int
   ) {
-    for output in 0..<packing.outputs.count {
+    for output in 0..<packing.grid.outputs.count {
       var product = ck_outer_product(
         input: activations, input_pitch: 0, stride: ChannelSlabs.lanes, depth: ChannelSlabs.lanes,
         gradient: gradient + block.tileSegments[output], gradient_pitch: 0, rows: 1, width: pixels,
-        weights: weightGradient + packing.gradientBlock(input: input, output: output, tap: 0))
+        weights: weightGradient + packing.gradientBlock(input: input, output: output))
       kernels.accumulate_outer_product(&product)
     }
   }
@@ -213,51 +226,54 @@ extension CPUTraining {
   /// Back through the convolution, the pool and the gate, onto the gradients of all the block's slabs, which begin here.
   private func transition(_ block: Block, from next: Block, _ count: Int) {
     guard let convolution = block.convolution else { return }
-    let packing = convolution.packing
-    let (width, lanes) = (next.plan.width, block.plan.slabs.lanes)
-    next.statistics.settle(from: 0, count: packing.outputs.lanes)
+    let (packing, width) = (convolution.packing, next.plan.width)
+    let (inputs, outputs) = (block.plan.slabs.count, packing.grid.outputs)
+    next.statistics.settle(from: 0, count: outputs.lanes)
     block.statistics.forgetDebts()
-    let rowsOfTile = pooledRows(block, width: width, slabs: packing.outputs.count)
-    let groups = forEachGroup(count) { group, images, scratch in
-      let weightGradient = zeroWeightGradients(group, size: packing.size)
+    let rowsOfTile = pooledRows(block, width: width, slabs: outputs.count)
+    let weights = packTransposed(convolution)
+    let groups = forEachGroup(count) { group, images, share, scratch in
+      let slabs = share.range(inputs)
+      let weightGradient = weightGradients + group * packing.size
+      packing.zeroGradient(weightGradient, inputs: slabs)
       for image in images {
-        sums.begin(image: image, lanes: lanes)
+        sums.begin(image: image, lanes: lanes(slabs))
         (0..<next.plan.height).forEachBand(of: rowsOfTile) { rows in
           let (pixel, pixels) = (image * next.plan.area + rows.lowerBound * width, rows.count * width)
-          for output in 0..<packing.outputs.count {
+          for output in 0..<outputs.count {
             var owed = line(next.statistics, output * ChannelSlabs.lanes)
             kernels.packing.resolve(
               scratch.gradient + block.tileSegments[output], next.gradient.at(output, pixel: pixel),
               next.slabs.at(output, pixel: pixel), &owed, pixels)
           }
-          for input in 0..<block.plan.slabs.count {
+          for input in slabs {
             let lane = input * ChannelSlabs.lanes
             packPooled(block, slab: input, image: image, rows: rows, width: width, into: scratch.tile)
             outerProducts(block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels)
             var tile = pointwise(
-              block, scratch.gradient, slabs: packing.outputs.count, weights: convolution.backward, output: input,
-              into: scratch.slab, pixels: pixels)
+              block, scratch.gradient, slabs: outputs.count, weights: weights, output: input, into: scratch.slab,
+              pixels: pixels)
             kernels.convolution.store(&tile)
             let source = image * block.plan.area + 2 * rows.lowerBound * block.plan.width
             var gate = ck_gate(
               activation: scratch.tile, activation_pitch: 0, x: block.slabs.at(input, pixel: source),
-              mean: block.statistics.mean + lane, scale: block.normalization.scale + lane, sum: scratch.sums + lane,
-              product: scratch.sums + lanes + lane)
+              mean: block.statistics.mean + lane, scale: block.normalization.scale + lane,
+              sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
             kernels.pooling.average_unpool(
               block.gradient.at(input, pixel: source), scratch.slab, block.normalization.shift + lane, &gate,
               rows.count, width, block.plan.width)
           }
-          sums.flush(scratch.sums, lanes: lanes, image: image)
+          sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
         }
         // An odd last row is in no pool.
         let seen = 2 * next.plan.height * block.plan.width
-        for slab in 0..<block.plan.slabs.count {
+        for slab in slabs {
           block.gradient.at(slab, pixel: image * block.plan.area + seen).update(
             repeating: 0, count: (block.plan.area - seen) * ChannelSlabs.lanes)
         }
       }
     }
-    packing.unpack(weightGradients, groups: groups, addingTo: gradients + convolution.range.lowerBound)
+    unpack(convolution, groups: groups)
     takeGradients(block.normalization, block.statistics, images: count, pixels: count * block.plan.area)
   }
 
@@ -269,7 +285,7 @@ extension CPUTraining {
     block.statistics.settle(from: 0, count: lanes)
     stemStatistics.forgetDebts()
     forEachImage(count) { image, scratch in
-      sums.begin(image: image, lanes: lanes)
+      sums.begin(image: image, lanes: 0..<lanes)
       for slab in 0..<stemSlabs.count {
         let (lane, pixel, pooledPixel) = (slab * ChannelSlabs.lanes, image * shape.area, image * output.area)
         var owed = line(block.statistics, lane)
@@ -283,10 +299,10 @@ extension CPUTraining {
           let start = pixel + rows.lowerBound * shape.width
           var gate = ck_gate(
             activation: convolved.at(slab, pixel: start), activation_pitch: 0, x: convolved.at(slab, pixel: start),
-            mean: stemStatistics.mean + lane, scale: normalization.scale + lane, sum: scratch.sums + lane,
-            product: scratch.sums + lanes + lane)
+            mean: stemStatistics.mean + lane, scale: normalization.scale + lane, sum: scratch.sums.first + lane,
+            product: scratch.sums.second + lane)
           kernels.pooling.scale_summed(convolvedGradient.at(slab, pixel: start), &gate, rows.count * shape.width)
-          sums.flush(scratch.sums, lanes: lanes, image: image)
+          sums.flush(scratch.sums, lanes: lane..<lane + ChannelSlabs.lanes, image: image)
         }
       }
     }
@@ -299,12 +315,14 @@ extension CPUTraining {
     let (shape, channels, pitch) = (fused.stem.convolved, fused.stem.image.channels, fused.paddedImagePitch)
     let depth = fused.weightGradientDepth
     let packing = StemPacking(packing: kernels.packing, channels: channels, outputs: stemSlabs, depth: depth)
-    let groups = forEachGroup(count) { group, members, scratch in
-      let weightGradient = zeroWeightGradients(group, size: packing.size)
+    let groups = forEachGroup(count) { group, members, share, scratch in
+      let (slabs, slabSize) = (share.range(stemSlabs.count), 7 * depth * ChannelSlabs.lanes)
+      let weightGradient = weightGradients + group * packing.size
+      (weightGradient + slabs.lowerBound * slabSize).update(repeating: 0, count: slabs.count * slabSize)
       for image in members {
         let padded = images + image * fused.paddedImageSize
         (0..<shape.height).forEachBand(of: stemBand) { rows in
-          for slab in 0..<stemSlabs.count {
+          for slab in slabs {
             let pixel = image * shape.area + rows.lowerBound * shape.width
             var owed = line(stemStatistics, slab * ChannelSlabs.lanes)
             kernels.packing.resolve(
@@ -315,7 +333,7 @@ extension CPUTraining {
                 input: padded + (2 * rows.lowerBound + row) * pitch, input_pitch: 2 * pitch, stride: 2 * channels,
                 depth: depth, gradient: scratch.gradient, gradient_pitch: shape.width * ChannelSlabs.lanes,
                 rows: rows.count, width: shape.width,
-                weights: weightGradient + (slab * 7 + row) * depth * ChannelSlabs.lanes)
+                weights: weightGradient + slab * slabSize + row * depth * ChannelSlabs.lanes)
               kernels.accumulate_outer_product(&product)
             }
           }

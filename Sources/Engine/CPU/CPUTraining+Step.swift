@@ -26,7 +26,6 @@ extension CPUTraining {
       adam(step, scale, beta1, beta2, epsilon, isDecoupled: true)
     }
     gradients.update(repeating: 0, count: plan.layout.trainedCount)
-    isStale = true
     return norm
   }
 

@@ -1,64 +1,86 @@
 import CKernels
 
-/// Puts a convolution's weights, `[K, C, taps]` as PyTorch has them, into the blocks of 32 × 32 that the kernels read.
-struct WeightPacking {
-  let packing: ck_packing
-  /// C.
-  let inputs: ChannelSlabs
-  let inputSlabs: Int
-  /// K.
-  let outputs: ChannelSlabs
-  let taps: Int
+/// Weights as PyTorch has them, `[K, C, …]`, in the order in which the kernels read them.
+protocol ConvolutionPacking {
+  /// Floats that either packing takes, and a weight gradient.
+  var size: Int { get }
+  /// For the forward pass. `share`: of the blocks, which are packed independently.
+  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share)
+  /// For the data gradient, a convolution with the kernel turned round.
+  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share)
+  /// Zeroes a weight gradient's blocks of the slabs `inputs`.
+  func zeroGradient(_ blocks: UnsafeMutablePointer<Float>, inputs: Range<Int>)
+  /// Adds the weight gradients of `groups`, `size` apart, to `gradient`.
+  func unpack(
+    _ blocks: UnsafePointer<Float>, groups: Int, addingTo gradient: UnsafeMutablePointer<Float>, _ share: Share)
+}
 
-  private var channels: Int { inputs.slabs[inputSlabs - 1].upperBound }
+/// The slabs of a convolution's inputs and outputs, whose pairs are blocks of weights.
+struct BlockGrid {
+  let inputs: ChannelSlabs
+  /// How many of them.
+  let inputSlabs: Int
+  let outputs: ChannelSlabs
+
+  var count: Int { inputSlabs * outputs.count }
+  var channels: Int { inputs.slabs[inputSlabs - 1].upperBound }
+
+  /// Calls `body` with the slabs of each block and where its first weight stands in `[K, C]`.
+  func forEach(_ share: Share, _ body: (_ input: Int, _ output: Int, _ start: Int) -> Void) {
+    for index in share.range(count) {
+      let (output, input) = index.quotientAndRemainder(dividingBy: inputSlabs)
+      body(input, output, outputs.slabs[output].lowerBound * channels + inputs.slabs[input].lowerBound)
+    }
+  }
+}
+
+/// Puts the weights of a 1×1 convolution, `[K, C]`, into blocks of 32 × 32.
+struct WeightPacking: ConvolutionPacking {
+  let packing: ck_packing
+  let grid: BlockGrid
+
   private static let blockSize = ChannelSlabs.lanes * ChannelSlabs.lanes
 
-  /// Floats that either packing takes.
-  var size: Int { outputs.count * taps * inputSlabs * Self.blockSize }
+  init(packing: ck_packing, inputs: ChannelSlabs, inputSlabs: Int, outputs: ChannelSlabs) {
+    self.packing = packing
+    grid = BlockGrid(inputs: inputs, inputSlabs: inputSlabs, outputs: outputs)
+  }
 
-  /// Calls `body` with each block of weights: the slabs of its inputs and outputs, its tap, and where its first weight stands.
-  private func forEachBlock(_ body: (_ input: Int, _ output: Int, _ tap: Int, _ start: Int) -> Void) {
-    for output in 0..<outputs.count {
-      for tap in 0..<taps {
-        for input in 0..<inputSlabs {
-          let start = (outputs.slabs[output].lowerBound * channels + inputs.slabs[input].lowerBound) * taps + tap
-          body(input, output, tap, start)
-        }
-      }
+  var size: Int { grid.count * Self.blockSize }
+
+  /// [output slab][input slab][input][output].
+  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+    grid.forEach(share) { input, output, start in
+      packing.pack_block(
+        packed + (output * grid.inputSlabs + input) * Self.blockSize, weights + start, grid.inputs.slabs[input].count,
+        grid.outputs.slabs[output].count, 1, grid.channels, ChannelSlabs.lanes)
     }
   }
 
-  /// For the forward pass: [output slab][tap][input slab][input][output].
-  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
-    forEachBlock { input, output, tap, start in
-      let block = (output * taps + tap) * inputSlabs + input
+  /// [input slab][output slab][output][input].
+  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+    grid.forEach(share) { input, output, start in
       packing.pack_block(
-        packed + block * Self.blockSize, weights + start, inputs.slabs[input].count, outputs.slabs[output].count, taps,
-        channels * taps, ChannelSlabs.lanes)
+        packed + gradientBlock(input: input, output: output), weights + start, grid.outputs.slabs[output].count,
+        grid.inputs.slabs[input].count, grid.channels, 1, ChannelSlabs.lanes)
     }
   }
 
-  /// For the data gradient, a convolution with the kernel turned round: [input slab][turned tap][output slab][output][input].
-  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
-    forEachBlock { input, output, tap, start in
-      let block = (input * taps + taps - 1 - tap) * outputs.count + output
-      packing.pack_block(
-        packed + block * Self.blockSize, weights + start, outputs.slabs[output].count, inputs.slabs[input].count,
-        channels * taps, taps, ChannelSlabs.lanes)
-    }
+  func zeroGradient(_ blocks: UnsafeMutablePointer<Float>, inputs: Range<Int>) {
+    (blocks + gradientBlock(input: inputs.lowerBound, output: 0)).update(
+      repeating: 0, count: inputs.count * grid.outputs.count * Self.blockSize)
   }
 
   /// Where the weight gradient's block [input][output] lies.
-  func gradientBlock(input: Int, output: Int, tap: Int) -> Int {
-    ((tap * inputSlabs + input) * outputs.count + output) * Self.blockSize
-  }
+  func gradientBlock(input: Int, output: Int) -> Int { (input * grid.outputs.count + output) * Self.blockSize }
 
-  /// Adds the blocks of `groups` weight gradients, `size` apart, to `gradient`.
-  func unpack(_ blocks: UnsafePointer<Float>, groups: Int, addingTo gradient: UnsafeMutablePointer<Float>) {
-    forEachBlock { input, output, tap, start in
+  func unpack(
+    _ blocks: UnsafePointer<Float>, groups: Int, addingTo gradient: UnsafeMutablePointer<Float>, _ share: Share
+  ) {
+    grid.forEach(share) { input, output, start in
       packing.unpack_block(
-        gradient + start, blocks + gradientBlock(input: input, output: output, tap: tap), groups, size,
-        inputs.slabs[input].count, outputs.slabs[output].count, taps, channels * taps)
+        gradient + start, blocks + gradientBlock(input: input, output: output), groups, size,
+        grid.inputs.slabs[input].count, grid.outputs.slabs[output].count, 1, grid.channels)
     }
   }
 }

@@ -1,0 +1,50 @@
+/// Places for buffers that live for a while each: two may lie in the same place where their lives do not overlap.
+struct MemoryPlan {
+  /// Stands for a buffer; index of its start in `starts`.
+  struct Buffer: Equatable { fileprivate let index: Int }
+
+  private struct Request {
+    let size: Int
+    let life: ClosedRange<Int>
+  }
+
+  /// In floats: a cache line, and what lies between two buffers so that a reader that runs past an end (the stem's last rows)
+  /// stays in the memory.
+  private static let line = 16
+
+  private var requests: [Request] = []
+
+  /// Asks for `floats` from the beginning of step `life.lowerBound` to the end of step `life.upperBound`.
+  mutating func add(_ floats: Int, during life: ClosedRange<Int>) -> Buffer {
+    requests.append(Request(size: (floats + Self.line - 1) / Self.line * Self.line + Self.line, life: life))
+    return Buffer(index: requests.count - 1)
+  }
+
+  /// Where the buffers begin, in floats, and how many floats they take together.
+  struct Layout {
+    fileprivate let starts: [Int]
+    let size: Int
+
+    subscript(_ buffer: Buffer) -> Int { starts[buffer.index] }
+  }
+
+  /// Places the largest buffers first, each as low as those that live at the same time leave room.
+  func layout() -> Layout {
+    var starts = [Int](repeating: 0, count: requests.count)
+    var placed: [Int] = []
+    var size = 0
+    for index in requests.indices.sorted(by: { requests[$0].size > requests[$1].size }) {
+      let request = requests[index]
+      var start = 0
+      for other in placed where requests[other].life.overlaps(request.life) {
+        // `placed` is in the order of places, so the first gap that is wide enough is the lowest.
+        if starts[other] >= start + request.size { break }
+        start = max(start, starts[other] + requests[other].size)
+      }
+      starts[index] = start
+      placed.insert(index, at: placed.firstIndex { starts[$0] > start } ?? placed.count)
+      size = max(size, start + request.size)
+    }
+    return Layout(starts: starts, size: size)
+  }
+}
