@@ -19,7 +19,8 @@ typedef struct {
 
 /// `mr` pixels from `input` on, channels `column` ..< column + CK_NV · CK_VL; `row`, `q`: of the first pixel.
 CK_INLINE void chunk(
-  int mr, ptrdiff_t stride, const ck_tile *t, const finish *f, ptrdiff_t row, ptrdiff_t q, ptrdiff_t column) {
+  int mr, ptrdiff_t stride, const ck_tile *t, const finish *f, ptrdiff_t row, ptrdiff_t q, ptrdiff_t column,
+  fetching fetch) {
   vec acc[CK_MR][CK_NV];
   float *out = t->output + row * t->output_pitch + q * CK_LANES + column;
   // The output's lines are on their way to this core, for writing, while the sums are made.
@@ -34,6 +35,7 @@ CK_INLINE void chunk(
     const float *input = first + t->segment[s];
 #pragma clang loop unroll_count(4)
     for (ptrdiff_t d = 0; d < t->depth; d++) {
+      if (d % 2 == 0) fetch_line(&fetch);
       vec b[CK_NV];
       CK_UNROLL for (int j = 0; j < CK_NV; j++) b[j] = load(weights + j * CK_VL);
       weights += CK_LANES;
@@ -79,27 +81,31 @@ CK_INLINE void chunk(
 /// Cuts each row into chunks of nearly the same number of pixels, at most CK_MR.
 CK_INLINE void convolve(const ck_tile *t, ptrdiff_t stride, const finish *f) {
   ptrdiff_t chunks = (t->width + CK_MR - 1) / CK_MR;
+  ptrdiff_t size = t->width / chunks, longer = t->width % chunks;
+  fetch_state state = begin_fetch(&t->fetch, t->rows * chunks);
   for (ptrdiff_t row = 0; row < t->rows; row++)
-    for (ptrdiff_t c = 0; c < chunks; c++) {
-      ptrdiff_t q = t->width * c / chunks, end = t->width * (c + 1) / chunks;
-      for (ptrdiff_t column = 0; column < CK_LANES; column += CK_NV * CK_VL) switch (end - q) {
+    for (ptrdiff_t c = 0, q = 0; c < chunks; c++) {
+      ptrdiff_t pixels = size + (c < longer);
+      fetching fetch = fetch_part(&state, t->weights);
+      for (ptrdiff_t column = 0; column < CK_LANES; column += CK_NV * CK_VL) switch (pixels) {
 #if CK_MR >= 14
-          case 14: chunk(14, stride, t, f, row, q, column); break;
-          case 13: chunk(13, stride, t, f, row, q, column); break;
-          case 12: chunk(12, stride, t, f, row, q, column); break;
-          case 11: chunk(11, stride, t, f, row, q, column); break;
-          case 10: chunk(10, stride, t, f, row, q, column); break;
-          case 9: chunk(9, stride, t, f, row, q, column); break;
-          case 8: chunk(8, stride, t, f, row, q, column); break;
-          case 7: chunk(7, stride, t, f, row, q, column); break;
+          case 14: chunk(14, stride, t, f, row, q, column, fetch); break;
+          case 13: chunk(13, stride, t, f, row, q, column, fetch); break;
+          case 12: chunk(12, stride, t, f, row, q, column, fetch); break;
+          case 11: chunk(11, stride, t, f, row, q, column, fetch); break;
+          case 10: chunk(10, stride, t, f, row, q, column, fetch); break;
+          case 9: chunk(9, stride, t, f, row, q, column, fetch); break;
+          case 8: chunk(8, stride, t, f, row, q, column, fetch); break;
+          case 7: chunk(7, stride, t, f, row, q, column, fetch); break;
 #endif
-          case 6: chunk(6, stride, t, f, row, q, column); break;
-          case 5: chunk(5, stride, t, f, row, q, column); break;
-          case 4: chunk(4, stride, t, f, row, q, column); break;
-          case 3: chunk(3, stride, t, f, row, q, column); break;
-          case 2: chunk(2, stride, t, f, row, q, column); break;
-          default: chunk(1, stride, t, f, row, q, column); break;
+          case 6: chunk(6, stride, t, f, row, q, column, fetch); break;
+          case 5: chunk(5, stride, t, f, row, q, column, fetch); break;
+          case 4: chunk(4, stride, t, f, row, q, column, fetch); break;
+          case 3: chunk(3, stride, t, f, row, q, column, fetch); break;
+          case 2: chunk(2, stride, t, f, row, q, column, fetch); break;
+          default: chunk(1, stride, t, f, row, q, column, fetch); break;
         }
+      q += pixels;
     }
 }
 

@@ -3,7 +3,8 @@
 
 enum { INPUTS = 8 };
 
-CK_INLINE void eight(const ck_outer_product *p, ptrdiff_t d, ptrdiff_t stride, ptrdiff_t column) {
+CK_INLINE void eight(
+  const ck_outer_product *p, ptrdiff_t d, ptrdiff_t stride, ptrdiff_t column, fetching fetch) {
   vec acc[INPUTS][CK_NV];
   float *weights = p->weights + d * CK_LANES + column;
   CK_UNROLL for (int i = 0; i < INPUTS; i++)
@@ -13,6 +14,7 @@ CK_INLINE void eight(const ck_outer_product *p, ptrdiff_t d, ptrdiff_t stride, p
     const float *gradient = p->gradient + r * p->gradient_pitch + column;
 #pragma clang loop unroll_count(2)
     for (ptrdiff_t q = 0; q < p->width; q++) {
+      if (q % 2 == 0) fetch_line(&fetch);
       vec g[CK_NV];
       CK_UNROLL for (int j = 0; j < CK_NV; j++) g[j] = load(gradient + j * CK_VL);
       CK_UNROLL for (int i = 0; i < INPUTS; i++)
@@ -26,8 +28,11 @@ CK_INLINE void eight(const ck_outer_product *p, ptrdiff_t d, ptrdiff_t stride, p
 }
 
 static void accumulate_outer_product(const ck_outer_product *p) {
-  for (ptrdiff_t d = 0; d < p->depth; d += INPUTS)
+  fetch_state state = begin_fetch(&p->fetch, p->depth / INPUTS);
+  for (ptrdiff_t d = 0; d < p->depth; d += INPUTS) {
+    fetching fetch = fetch_part(&state, p->weights);
     for (ptrdiff_t column = 0; column < CK_LANES; column += CK_NV * CK_VL)
-      if (p->stride == CK_LANES) eight(p, d, CK_LANES, column);
-      else eight(p, d, p->stride, column);
+      if (p->stride == CK_LANES) eight(p, d, CK_LANES, column, fetch);
+      else eight(p, d, p->stride, column, fetch);
+  }
 }

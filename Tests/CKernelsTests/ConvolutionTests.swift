@@ -25,7 +25,7 @@ import Testing
           ck_tile(
             input: pointers[0], segment: base, segments: segments, depth: depth, stride: stride,
             input_pitch: inputPitch, weights: pointers[1], output: pointers[2], output_pitch: outputPitch, rows: rows,
-            width: width))
+            width: width, fetch: ck_fetch(start: pointers[0], lines: 3, pieces: segments, pitch: 41)))
       }
     }
   }
@@ -124,7 +124,8 @@ import Testing
     ) { kernels, arrays in
       let product = ck_outer_product(
         input: arrays[0], input_pitch: pitch, stride: stride, depth: depth, gradient: arrays[1],
-        gradient_pitch: (width + 2) * 32, rows: rows, width: width, weights: arrays[2])
+        gradient_pitch: (width + 2) * 32, rows: rows, width: width, weights: arrays[2],
+        fetch: ck_fetch(start: arrays[0], lines: 2, pieces: rows, pitch: pitch))
       withUnsafePointer(to: product) { kernels.accumulate_outer_product($0) }
     }
   }

@@ -15,6 +15,15 @@ enum { CK_LANES = 32 };
 
 #pragma clang assume_nonnull begin
 
+/// Memory that will be needed soon and is brought into the second cache while sums are made: `pieces` pieces of `lines` lines of 16
+/// floats, `pitch` floats apart. Only speed depends on it; no lines: nothing is brought.
+typedef struct {
+  const float *_Nullable start;
+  ptrdiff_t lines;
+  ptrdiff_t pieces;
+  ptrdiff_t pitch;
+} ck_fetch;
+
 /// `rows` × `width` output pixels of one slab, each a sum over `segments` × `depth` inputs:
 /// out[r][q][k] = Σ_s Σ_d input[segment[s] + r·input_pitch + q·stride + d] · weights[s][d][k].
 typedef struct {
@@ -32,6 +41,7 @@ typedef struct {
   ptrdiff_t output_pitch;
   ptrdiff_t rows;
   ptrdiff_t width;
+  ck_fetch fetch;
 } ck_tile;
 
 /// What a data gradient d passes through on its way out: the gate of the ReLU, and the sums that batch norm's backward needs.
@@ -75,6 +85,7 @@ typedef struct {
   ptrdiff_t width;
   /// [depth][32], accumulated.
   float *weights;
+  ck_fetch fetch;
 } ck_outer_product;
 
 /// out = g − constant − slope · x, for each of 32 channels.

@@ -278,7 +278,7 @@ final class CPUInference {
             input: maps.image + 2 * next * pitch, segment: stemRows, segments: 7, depth: plan.stemDepth,
             stride: 2 * channels, input_pitch: 0,
             weights: stemWeights + slab * 7 * plan.stemDepth * ChannelSlabs.lanes, output: out, output_pitch: 0,
-            rows: 1, width: convolved.width)
+            rows: 1, width: convolved.width, fetch: .none)
           kernels.convolution.store(&tile)
         }
         next += 1
@@ -295,12 +295,12 @@ final class CPUInference {
   /// A 1×1 convolution of the first `slabs` slabs of a tile of pixels that lie end to end.
   private func pointwise(
     _ block: Block, slabs: Int, _ tile: UnsafeMutablePointer<Float>, weights: UnsafeMutablePointer<Float>, output: Int,
-    into out: UnsafeMutablePointer<Float>, pixels: Int
+    into out: UnsafeMutablePointer<Float>, pixels: Int, fetching fetch: ck_fetch = .none
   ) -> ck_tile {
     ck_tile(
       input: tile, segment: block.tileSegments, segments: slabs, depth: ChannelSlabs.lanes, stride: ChannelSlabs.lanes,
       input_pitch: 0, weights: weights + output * slabs * ChannelSlabs.lanes * ChannelSlabs.lanes, output: out,
-      output_pitch: 0, rows: 1, width: pixels)
+      output_pitch: 0, rows: 1, width: pixels, fetch: fetch)
   }
 
   private func bottleneck(
@@ -309,6 +309,7 @@ final class CPUInference {
     let layer = block.layers[index]
     let inputs = block.plan.inputSlabs(of: index)
     share.range(block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: inputs)) { pixels in
+      let next = ck_fetch(slabs, pixel: pixels.upperBound, pixels: pixels.count, slabs: inputs)
       for slab in 0..<inputs {
         kernels.packing.normalize(
           tile + block.tileSegments[slab], slabs.at(slab, pixel: pixels.lowerBound),
@@ -317,7 +318,8 @@ final class CPUInference {
       for output in 0..<block.plan.bottleneck.count {
         var tile = pointwise(
           block, slabs: inputs, tile, weights: layer.weights1, output: output,
-          into: out.at(output, pixel: pixels.lowerBound), pixels: pixels.count)
+          into: out.at(output, pixel: pixels.lowerBound), pixels: pixels.count,
+          fetching: next.part(output, of: block.plan.bottleneck.count))
         kernels.convolution.store_rectified(&tile, layer.bias + output * ChannelSlabs.lanes)
       }
     }
@@ -335,7 +337,7 @@ final class CPUInference {
       }
       winograd.multiply(
         tiles.transformed, slabs: inputs, by: block.layers[index].weights2, into: tiles.products, slabs: outputs,
-        0..<outputs, tiles: chunk.count)
+        0..<outputs, tiles: chunk.count, fetching: Winograd.next(part, input, from: 0, slabs: inputs))
       for output in 0..<outputs {
         kernels.winograd.gather(
           slabs.at(plan.inputSlabs(of: index) + output), tiles.products + output * Winograd.slabPitch,

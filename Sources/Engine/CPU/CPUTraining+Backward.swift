@@ -140,11 +140,11 @@ extension CPUTraining {
           forEachOutput { kernels.winograd.spread_resolved($0, pitch, $1, $2, $3, &tiles) }
           winograd.accumulate(
             scratch.bottleneck, slabs: inputs, slabs, scratch.growth, slabs: outputs, into: weightGradient,
-            tiles: tiles.count)
+            tiles: tiles.count, fetching: Winograd.next(tiles, bottleneck, from: image * area, slabs: inputs))
           forEachOutput { kernels.winograd.transform_resolved($0, pitch, $1, $2, $3, &tiles) }
           winograd.multiply(
             scratch.growth, slabs: outputs, by: weights, into: scratch.bottleneck, slabs: inputs, slabs,
-            tiles: tiles.count)
+            tiles: tiles.count, fetching: Winograd.own(tiles, layer.maps.bottleneckGradient, from: image * area, slabs: inputs))
           for input in slabs {
             let lane = input * ChannelSlabs.lanes
             var gate = ck_gate(
@@ -190,10 +190,17 @@ extension CPUTraining {
             let (lane, x) = (input * ChannelSlabs.lanes, block.slabs.at(input, pixel: pixel))
             kernels.packing.normalize(
               scratch.tile, x, normalization.scale + lane, normalization.shift + lane, pixels.count)
-            outerProducts(block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels.count)
+            // What the next slab reads and adds to, or the next tile's first one.
+            let (slab, at) = input + 1 < slabs.upperBound ? (input + 1, pixel) : (slabs.lowerBound, pixel + pixels.count)
+            let nextX = block.slabs.at(slab, pixel: at)
+            outerProducts(
+              block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels.count,
+              fetching: ck_fetch(
+                start: nextX, lines: 2 * pixels.count, pieces: 2, pitch: block.gradient.at(slab, pixel: at) - nextX))
             var tile = pointwise(
               block, scratch.gradient, slabs: outputs, weights: weights, output: input,
-              into: block.gradient.at(input, pixel: pixel), pixels: pixels.count)
+              into: block.gradient.at(input, pixel: pixel), pixels: pixels.count,
+              fetching: nextGradient(block, layer, pixel: pixel + pixels.count, pixels: pixels.count, input, of: slabs))
             var gate = ck_gate(
               activation: scratch.tile, activation_pitch: 0, x: x, mean: block.statistics.mean + lane,
               scale: normalization.scale + lane, sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
@@ -207,16 +214,30 @@ extension CPUTraining {
     takeGradients(normalization, block.statistics, images: count, pixels: count * area)
   }
 
+  /// A share of the bottleneck's gradient and values in the next tile, for input slab `input` of `slabs` to bring near.
+  private func nextGradient(
+    _ block: Block, _ layer: Layer, pixel: Int, pixels: Int, _ input: Int, of slabs: Range<Int>
+  ) -> ck_fetch {
+    let (index, half) = (input - slabs.lowerBound, (slabs.count + 1) / 2)
+    let outputs = block.plan.bottleneck.count
+    return index < half
+      ? ck_fetch(layer.maps.bottleneckGradient, pixel: pixel, pixels: pixels, slabs: outputs).part(index, of: half)
+      : ck_fetch(layer.maps.bottleneckAgain, pixel: pixel, pixels: pixels, slabs: outputs)
+        .part(index - half, of: slabs.count - half)
+  }
+
   /// The weight gradients of input slab `input` of a 1×1 convolution, for all its output slabs, over one tile.
   private func outerProducts(
     _ block: Block, _ packing: WeightPacking, _ weightGradient: UnsafeMutablePointer<Float>, input: Int,
-    _ activations: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ pixels: Int
+    _ activations: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ pixels: Int,
+    fetching fetch: ck_fetch = .none
   ) {
     for output in 0..<packing.grid.outputs.count {
       var product = ck_outer_product(
         input: activations, input_pitch: 0, stride: ChannelSlabs.lanes, depth: ChannelSlabs.lanes,
         gradient: gradient + block.tileSegments[output], gradient_pitch: 0, rows: 1, width: pixels,
-        weights: weightGradient + packing.gradientBlock(input: input, output: output))
+        weights: weightGradient + packing.gradientBlock(input: input, output: output),
+        fetch: fetch.part(output, of: packing.grid.outputs.count))
       kernels.accumulate_outer_product(&product)
     }
   }
@@ -249,18 +270,23 @@ extension CPUTraining {
           for input in slabs {
             let lane = input * ChannelSlabs.lanes
             packPooled(block, slab: input, image: image, rows: rows, width: width, into: scratch.tile)
-            outerProducts(block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels)
+            let source = image * block.plan.area + 2 * rows.lowerBound * block.plan.width
+            // What comes next: the next slab's values, and the gradients that this one's are stored as.
+            let (nextX, out) = (block.slabs.at(input + 1, pixel: source), block.gradient.at(input, pixel: source))
+            outerProducts(
+              block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels,
+              fetching: ck_fetch(
+                start: nextX, lines: 4 * rows.count * block.plan.width, pieces: 2, pitch: out - nextX))
             var tile = pointwise(
               block, scratch.gradient, slabs: outputs.count, weights: weights, output: input, into: scratch.slab,
               pixels: pixels)
             kernels.convolution.store(&tile)
-            let source = image * block.plan.area + 2 * rows.lowerBound * block.plan.width
             var gate = ck_gate(
               activation: scratch.tile, activation_pitch: 0, x: block.slabs.at(input, pixel: source),
               mean: block.statistics.mean + lane, scale: block.normalization.scale + lane,
               sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
             kernels.pooling.average_unpool(
-              block.gradient.at(input, pixel: source), scratch.slab, block.normalization.shift + lane, &gate,
+              out, scratch.slab, block.normalization.shift + lane, &gate,
               rows.count, width, block.plan.width)
           }
           sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
@@ -333,7 +359,7 @@ extension CPUTraining {
                 input: padded + (2 * rows.lowerBound + row) * pitch, input_pitch: 2 * pitch, stride: 2 * channels,
                 depth: depth, gradient: scratch.gradient, gradient_pitch: shape.width * ChannelSlabs.lanes,
                 rows: rows.count, width: shape.width,
-                weights: weightGradient + slab * slabSize + row * depth * ChannelSlabs.lanes)
+                weights: weightGradient + slab * slabSize + row * depth * ChannelSlabs.lanes, fetch: .none)
               kernels.accumulate_outer_product(&product)
             }
           }

@@ -65,7 +65,7 @@ extension CPUTraining {
           stride: 2 * channels, input_pitch: 2 * pitch,
           weights: packed + slab * 7 * fused.stemDepth * ChannelSlabs.lanes,
           output: convolved.at(slab, pixel: image * shape.area + rows.lowerBound * shape.width),
-          output_pitch: shape.width * ChannelSlabs.lanes, rows: rows.count, width: shape.width)
+          output_pitch: shape.width * ChannelSlabs.lanes, rows: rows.count, width: shape.width, fetch: .none)
         let lane = slab * ChannelSlabs.lanes
         kernels.convolution.store_summed(
           &tile, stemStatistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)
@@ -133,6 +133,7 @@ extension CPUTraining {
       begin(image)
       (0..<block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: inputs)) { pixels in
         let pixel = image * block.plan.area + pixels.lowerBound
+        let next = ck_fetch(block.slabs, pixel: pixel + pixels.count, pixels: pixels.count, slabs: inputs)
         for slab in 0..<inputs {
           let lane = slab * ChannelSlabs.lanes
           kernels.packing.normalize(
@@ -142,7 +143,7 @@ extension CPUTraining {
         for output in 0..<block.plan.bottleneck.count {
           var tile = pointwise(
             block, scratch.tile, slabs: inputs, weights: weights, output: output, into: out.at(output, pixel: pixel),
-            pixels: pixels.count)
+            pixels: pixels.count, fetching: next.part(output, of: block.plan.bottleneck.count))
           store(&tile, output, scratch)
         }
         end(image, scratch)
@@ -164,7 +165,8 @@ extension CPUTraining {
           block, layer, layer.maps.bottleneck, image: image, slabs: 0..<inputs, &tiles, scratch)
         winograd.multiply(
           scratch.bottleneck, slabs: inputs, by: weights, into: scratch.growth, slabs: outputs, 0..<outputs,
-          tiles: tiles.count)
+          tiles: tiles.count,
+          fetching: Winograd.next(tiles, layer.maps.bottleneck, from: image * block.plan.area, slabs: inputs))
         for output in 0..<outputs {
           let lane = output * ChannelSlabs.lanes
           kernels.winograd.gather_summed(

@@ -26,11 +26,24 @@ struct Winograd {
   /// Tiles of a map.
   static func tiles(height: Int, width: Int) -> Int { (height + 1) / 2 * ((width + 1) / 2) }
 
+  /// The pixels of a map that `tiles` stand for, `first` pixels into the map.
+  static func own(_ tiles: ck_tiles, _ map: SlabMap, from first: Int, slabs: Int) -> ck_fetch {
+    let row = tiles.first / ((tiles.width + 1) / 2)
+    return ck_fetch(map, pixel: first + 2 * row * tiles.width, pixels: 4 * tiles.count, slabs: slabs)
+  }
+
+  /// The pixels of a map that the chunk behind `tiles` will be the first to read, `first` pixels into the map.
+  static func next(_ tiles: ck_tiles, _ map: SlabMap, from first: Int, slabs: Int) -> ck_fetch {
+    let row = (tiles.first + tiles.count - 1) / ((tiles.width + 1) / 2)
+    return ck_fetch(map, pixel: first + (2 * row + 3) * tiles.width, pixels: 4 * tiles.count, slabs: slabs)
+  }
+
   /// outputs[place][k] = Σ inputs[place][c] · weights[place][k][c] over the first `count` tiles of a chunk, for the output slabs k
   /// of `wanted`; c and k count slabs.
   func multiply(
     _ inputs: UnsafePointer<Float>, slabs inputSlabs: Int, by weights: UnsafePointer<Float>,
-    into outputs: UnsafeMutablePointer<Float>, slabs outputSlabs: Int, _ wanted: Range<Int>, tiles count: Int
+    into outputs: UnsafeMutablePointer<Float>, slabs outputSlabs: Int, _ wanted: Range<Int>, tiles count: Int,
+    fetching fetch: ck_fetch
   ) {
     let segments = (0..<inputSlabs).map { $0 * Self.slabPitch }
     segments.withUnsafeBufferPointer { segments in
@@ -42,7 +55,8 @@ struct Winograd {
             depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
             weights: weights + (place * outputSlabs + output) * inputSlabs * Self.blockSize,
             output: outputs + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, output_pitch: 0, rows: 1,
-            width: count)
+            width: count,
+            fetch: fetch.part(place * wanted.count + output - wanted.lowerBound, of: Self.places * wanted.count))
           kernels.convolution.store(&tile)
         }
       }
@@ -53,7 +67,7 @@ struct Winograd {
   /// `wanted`.
   func accumulate(
     _ inputs: UnsafePointer<Float>, slabs inputSlabs: Int, _ wanted: Range<Int>, _ gradients: UnsafePointer<Float>,
-    slabs outputSlabs: Int, into weights: UnsafeMutablePointer<Float>, tiles count: Int
+    slabs outputSlabs: Int, into weights: UnsafeMutablePointer<Float>, tiles count: Int, fetching fetch: ck_fetch
   ) {
     for place in 0..<Self.places {
       for input in wanted {
@@ -63,7 +77,9 @@ struct Winograd {
             stride: Self.lanes, depth: Self.lanes,
             gradient: gradients + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, gradient_pitch: 0,
             rows: 1, width: count,
-            weights: weights + ((place * inputSlabs + input) * outputSlabs + output) * Self.blockSize)
+            weights: weights + ((place * inputSlabs + input) * outputSlabs + output) * Self.blockSize,
+            fetch: output > 0
+              ? .none : fetch.part(place * wanted.count + input - wanted.lowerBound, of: Self.places * wanted.count))
           kernels.accumulate_outer_product(&product)
         }
       }
