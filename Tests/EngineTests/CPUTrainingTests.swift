@@ -12,77 +12,20 @@ private func cpuSession(_ plan: Plan, threads: Int = 2, level: ck_level = ck_bes
   try #require(CPUBackend(threads: threads, level: level).makeSession(plan) as? CPUSession)
 }
 
-private func labels(_ network: RandomNetwork) -> LabelBatch {
-  LabelBatch(
-    (0..<network.count * network.architecture.classCount).map { [.positive, .negative, .negative, .unknown][$0 % 4] })
-}
-
 @Suite struct CPUTrainingTests {
-  static let networks =
-    RandomNetwork.corners.filter { $0.count > 1 } + [
-      // The batch norms of the last block see 12 values of one image, or 16 images of one pixel.
-      .small(3, [2, 1], stem: 6, 32, 48, 1), .small(4, [1, 2, 1], stem: 8, channels: 1, 16, 16, 16),
-      .small(7, [2, 2], stem: 10, 40, 41, 5), .small(33, [2, 1], stem: 34, 33, 32, 16), .densenet121(64, 4),
-    ]
+  private static let networks = ConformanceCase.training.filter { $0.hasDecidedGates && $0.magnitude == 1 }
 
-  /// Networks and weights in which no gate hangs on the last digit: an activation within 10⁻⁶ of zero opens in one precision and not in
-  /// the other, which moves a gradient by up to 10⁻² (the textbook in Float differs from itself in Double by as much). Small networks with
-  /// these seeds have none; larger ones get weights with which whole channels are open or shut.
-  static let decided =
-    networks.map { ($0, true) }
-    + networks.filter { $0.architecture.growthRate < 12 || $0.architecture.growthRate == 33 }.map { ($0, false) }
-
-  /// Float against Double, in the 2-norm. Some √(layers) roundings of 2⁻²⁴ and sums of random errors make 10⁻⁶ of the whole gradient, which is
-  /// what the textbook in Float has too; 10⁻⁵ leaves a factor of ten. A tensor whose gradient is a difference of large terms has
-  /// ten times as much. A wrong term is off by 10⁻² or more.
-  @Test(arguments: decided)
-  func `gradients, running statistics and loss are the reference's at Double`(
-    network: RandomNetwork, hasDecidedGates: Bool
+  /// Nine threads are more than two for each group of images, whose slabs they share then.
+  @Test(arguments: networks) func `training has the same bits on any number of threads, and in less memory`(
+    network: ConformanceCase
   ) throws {
-    let plan = try network.plan(.training)
-    let weights = network.weights(seed: 3, hasDecidedGates: hasDecidedGates)
-    let (images, labels) = (try network.images(seed: 4), labels(network))
-    let reference = ReferenceSession<Double>(plan, pool: ThreadPool(threads: 2))
-    reference.load(weights)
-    let expected = reference.accumulate(
-      doubles(images.pixels), count: images.count, labels: labels, weights: nil, lossScale: 0.1)
-    for level in network.height == 64 && network.count == 4 ? [ck_best_level()] : [CK_REFERENCE, CK_AVX512] {
-      let session = try cpuSession(plan, level: level)
-      session.load(weights)
-      let outcome = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
-      let what = "\(network.testDescription), level \(level.rawValue)"
-      #expect(relativeDifference(doubles(outcome.logits), expected.tape.logits) < 1e-4, "\(what)")
-      #expect(abs(outcome.lossSum - expected.lossSum) < 1e-4 * expected.lossSum, "\(what)")
-      let (found, values) = (session.accumulatedGradients, session.readWeights().values)
-      let whole = reference.accumulatedGradients.reduce(0) { $0 + $1 * $1 }
-      var error = 0.0
-      for parameter in plan.layout.parameters {
-        guard parameter.isTrained else {
-          let difference = relativeDifference(
-            doubles(values[parameter.range]), Array(reference.values[parameter.range]))
-          #expect(difference < 1e-4, "\(what): \(parameter.name) differs by \(difference)")
-          continue
-        }
-        var (size, distance) = (0.0, 0.0)
-        for index in parameter.range {
-          let (mine, theirs) = (Double(found[index]), reference.accumulatedGradients[index])
-          size += theirs * theirs
-          distance += (mine - theirs) * (mine - theirs)
-        }
-        #expect(
-          distance <= 1e-6 * size + 1e-11 * whole,
-          "\(what): \(parameter.name) differs by \((distance / size).squareRoot())")
-        error += distance
-      }
-      #expect(error < 1e-10 * whole, "\(what): the gradient differs by \((error / whole).squareRoot())")
-    }
-  }
-
-  @Test(arguments: networks) func `training has the same bits on 1, 2, 3 and 4 threads`(network: RandomNetwork) throws {
-    let plan = try network.plan(.training)
-    let (weights, images, labels) = (network.weights(seed: 3), try network.images(seed: 4), labels(network))
-    let results = try [1, 2, 3, 4].map { threads in
-      let session = try cpuSession(plan, threads: threads)
+    let plan = try network.plan()
+    let (weights, images, labels) = (network.weights(), try network.images(), network.labels)
+    let isSmall = network.architecture.blockSizes.reduce(0, +) < 50
+    let runs = isSmall ? [(1, false), (2, true), (3, false), (4, true), (9, false)] : [(1, false), (2, true)]
+    let results = try runs.map { threads, isMemoryEfficient in
+      let backend = CPUBackend(threads: threads, isMemoryEfficient: isMemoryEfficient)
+      let session = backend.makeSession(plan)
       session.load(weights)
       for _ in 0..<2 {
         _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
@@ -181,10 +124,11 @@ private func labels(_ network: RandomNetwork) -> LabelBatch {
   }
 
   @Test func `a batch smaller than the plan's is trained on as it is`() throws {
-    let network = RandomNetwork.small(4, [2, 1], stem: 8, 40, 40, 3)
-    let (weights, images, labels) = (network.weights(seed: 3), try network.images(seed: 4), labels(network))
+    var network = ConformanceCase.small(4, [2, 1], stem: 8, 40, 40, 3)
+    network.mode = .training
+    let (weights, images, labels) = (network.weights(), try network.images(), network.labels)
     let gradients = try [3, 8].map { batchSize in
-      let session = try cpuSession(try network.plan(.training, batchSize: batchSize))
+      let session = try cpuSession(try network.plan(batchSize: batchSize))
       session.load(weights)
       _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 1)
       return session.accumulatedGradients

@@ -5,7 +5,7 @@
 /// as a + b·(x − μ), and taken off once, when the slab's gradient is read.
 struct BatchStatistics {
   let lanes: Int
-  /// About which the sums were taken: a guess of the mean, which keeps Σx² from swallowing the variance.
+  /// About which the sums were taken: some value of the batch, which keeps Σx² from swallowing the variance.
   let pivot: UnsafeMutablePointer<Float>
   let mean: UnsafeMutablePointer<Float>
   let exactMean: UnsafeMutablePointer<Double>
@@ -139,15 +139,6 @@ struct TrainingNormalization {
     self.prefix = prefix ?? slabs.count
     scale = arena.floats(self.prefix * ChannelSlabs.lanes)
     shift = arena.floats(self.prefix * ChannelSlabs.lanes)
-  }
-
-  /// Proposes its running means as pivots of the slabs from `first` on.
-  func guess(_ statistics: BatchStatistics, from first: Int = 0, _ values: UnsafePointer<Float>) {
-    slabs.forEachChannel(prefix: prefix) { channel, lane in
-      if lane >= first * ChannelSlabs.lanes {
-        statistics.pivot[lane] = values[parameters.runningMean.lowerBound + channel]
-      }
-    }
   }
 
   /// Sets scale and shift by the batch's statistics over m values, and moves the running ones: running ← (1 − momentum) · running +

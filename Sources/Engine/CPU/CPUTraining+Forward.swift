@@ -1,6 +1,9 @@
 import CKernels
 
 /// The way forward: each convolution sums its outputs' statistics as it stores them, and the next packs normalised tiles.
+///
+/// Sums of squares are taken about a pivot, which is the output at one pixel in the middle of the first image: whatever the channel's mean, that
+/// is some standard deviations from it at the most, and the variance is no small difference of large sums.
 extension CPUTraining {
   /// Runs `count` images forward with the batch's statistics, and moves the running ones; returns the logits `[N, L]`.
   func forward(_ pixels: [Float], count: Int) -> [Float] {
@@ -21,133 +24,159 @@ extension CPUTraining {
     normalization.prepare(statistics, pixels: pixels, architecture: plan.architecture, values)
   }
 
-  /// The batch norm that reads the slabs behind layer `layer` (−1: the block's input) first.
-  private func reader(_ block: Block, behind layer: Int) -> TrainingNormalization {
-    layer + 1 < block.layers.count ? block.layers[layer + 1].normalization1 : block.normalization
-  }
-
   // MARK: Stem
 
   private func stem(_ pixels: [Float], _ count: Int) {
-    let shape = fused.stem.convolved
-    stemNormalization.guess(stemStatistics, values)
+    let (input, shape, pooled) = (fused.stem.image, fused.stem.convolved, fused.stem.output)
     stemPacking.pack(values + fused.stem.convolution.weight.lowerBound, into: packed)
     pixels.withUnsafeBufferPointer { pixels in
       guard let base = pixels.baseAddress else { return }
-      forEachImage(count) { image, scratch in
-        stemConvolution(base + image * fused.stem.image.count, image, scratch)
+      forEachImage(count) { image, _ in
+        let padded = images + image * fused.paddedImageSize
+        for y in 0..<input.height {
+          kernels.packing.interleave(
+            padded + (y + 3) * fused.paddedImagePitch + 3 * input.channels,
+            base + image * input.count + y * input.width, input.channels, input.area, input.width)
+        }
       }
     }
+    for slab in 0..<stemSlabs.count {
+      var pixel = stemTile(image: 0, rows: shape.height / 2..<shape.height / 2 + 1, slab, into: convolved.base)
+      pixel.input += shape.width / 2 * pixel.stride
+      pixel.output = stemStatistics.pivot + slab * ChannelSlabs.lanes
+      pixel.width = 1
+      kernels.convolution.store(&pixel)
+    }
+    forEachImage(count) { image, scratch in stemConvolution(image, scratch) }
     let size = count * shape.area
     stemStatistics.take(sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: size)
     prepare(stemNormalization, stemStatistics, pixels: size)
 
     let block = blocks[0]
-    reader(block, behind: -1).guess(block.statistics, values)
+    for slab in 0..<stemSlabs.count {
+      stemPool(image: 0, row: pooled.height / 2, slab, into: scratch[0].tile)
+      (block.statistics.pivot + slab * ChannelSlabs.lanes).update(
+        from: scratch[0].tile + pooled.width / 2 * ChannelSlabs.lanes, count: ChannelSlabs.lanes)
+    }
     forEachImage(count) { image, scratch in stemPool(block, image, scratch) }
-    block.statistics.take(
-      sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: count * fused.stem.output.area)
+    block.statistics.take(sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: count * pooled.area)
   }
 
-  private func stemConvolution(_ pixels: UnsafePointer<Float>, _ image: Int, _ scratch: Scratch) {
-    let (input, shape) = (fused.stem.image, fused.stem.convolved)
-    let (channels, pitch) = (input.channels, fused.paddedImagePitch)
-    let padded = images + image * fused.paddedImageSize
-    for y in 0..<input.height {
-      kernels.packing.interleave(
-        padded + (y + 3) * pitch + 3 * channels, pixels + y * input.width, channels, input.area, input.width)
-    }
-    sums.begin(image: image, lanes: 0..<stemSlabs.lanes)
+  /// `rows` of an image through the convolution to slab `slab`.
+  private func stemTile(image: Int, rows: Range<Int>, _ slab: Int, into out: UnsafeMutablePointer<Float>) -> ck_tile {
+    let (channels, width, pitch) = (fused.stem.image.channels, fused.stem.convolved.width, fused.paddedImagePitch)
+    return ck_tile(
+      input: images + image * fused.paddedImageSize + 2 * rows.lowerBound * pitch, segment: stemRows, segments: 7,
+      depth: fused.stemDepth, stride: 2 * channels, input_pitch: 2 * pitch,
+      weights: packed + slab * 7 * fused.stemDepth * ChannelSlabs.lanes, output: out,
+      output_pitch: width * ChannelSlabs.lanes, rows: rows.count, width: width, fetch: .none)
+  }
+
+  private func stemConvolution(_ image: Int, _ scratch: Scratch) {
+    let (shape, lanes) = (fused.stem.convolved, 0..<stemSlabs.lanes)
+    sums.begin(image: image, lanes: lanes)
     (0..<shape.height).forEachBand(of: stemBand) { rows in
       for slab in 0..<stemSlabs.count {
-        var tile = ck_tile(
-          input: padded + 2 * rows.lowerBound * pitch, segment: stemRows, segments: 7, depth: fused.stemDepth,
-          stride: 2 * channels, input_pitch: 2 * pitch,
-          weights: packed + slab * 7 * fused.stemDepth * ChannelSlabs.lanes,
-          output: convolved.at(slab, pixel: image * shape.area + rows.lowerBound * shape.width),
-          output_pitch: shape.width * ChannelSlabs.lanes, rows: rows.count, width: shape.width, fetch: .none)
-        let lane = slab * ChannelSlabs.lanes
+        let (lane, pixel) = (slab * ChannelSlabs.lanes, image * shape.area + rows.lowerBound * shape.width)
+        var tile = stemTile(image: image, rows: rows, slab, into: convolved.at(slab, pixel: pixel))
         kernels.convolution.store_summed(
           &tile, stemStatistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)
       }
-      sums.flush(scratch.sums, lanes: 0..<stemSlabs.lanes, image: image)
+      sums.flush(scratch.sums, lanes: lanes, image: image)
     }
   }
 
   private func stemPool(_ block: Block, _ image: Int, _ scratch: Scratch) {
-    let (shape, output) = (fused.stem.convolved, fused.stem.output)
-    sums.begin(image: image, lanes: 0..<stemSlabs.lanes)
-    for slab in 0..<stemSlabs.count {
-      let lane = slab * ChannelSlabs.lanes
-      func row(_ y: Int) -> UnsafeMutablePointer<Float>? {
-        y < 0 || y >= shape.height ? nil : convolved.at(slab, pixel: image * shape.area + y * shape.width)
+    let (output, lanes) = (fused.stem.output, 0..<stemSlabs.lanes)
+    sums.begin(image: image, lanes: lanes)
+    (0..<output.height).forEachBand(of: CPUPlan.bandRows(width: output.width, slabs: 1)) { rows in
+      for slab in 0..<stemSlabs.count {
+        let lane = slab * ChannelSlabs.lanes
+        for row in rows {
+          let out = block.slabs.at(slab, pixel: image * output.area + row * output.width)
+          stemPool(image: image, row: row, slab, into: out)
+          kernels.pooling.sums(
+            out, block.statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane, output.width)
+        }
       }
-      for y in 0..<output.height {
-        guard let middle = row(2 * y) else { continue }
-        let out = block.slabs.at(slab, pixel: image * output.area + y * output.width)
-        kernels.pooling.max_pool(
-          out, row(2 * y - 1), middle, row(2 * y + 1), stemNormalization.scale + lane, stemNormalization.shift + lane,
-          shape.width)
-        kernels.pooling.sums(
-          out, block.statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane, output.width)
-      }
+      sums.flush(scratch.sums, lanes: lanes, image: image)
     }
-    sums.flush(scratch.sums, lanes: 0..<stemSlabs.lanes, image: image)
+  }
+
+  /// One row of one slab, normalised, rectified and pooled.
+  private func stemPool(image: Int, row: Int, _ slab: Int, into out: UnsafeMutablePointer<Float>) {
+    let (shape, lane) = (fused.stem.convolved, slab * ChannelSlabs.lanes)
+    let middle = convolved.at(slab, pixel: image * shape.area + 2 * row * shape.width)
+    let pitch = shape.width * ChannelSlabs.lanes
+    kernels.pooling.max_pool(
+      out, row > 0 ? middle - pitch : nil, middle, 2 * row + 1 < shape.height ? middle + pitch : nil,
+      stemNormalization.scale + lane, stemNormalization.shift + lane, shape.width)
   }
 
   // MARK: Dense layers
 
   private func bottleneck(_ block: Block, _ index: Int, _ count: Int) {
     let layer = block.layers[index]
-    layer.normalization2.guess(layer.statistics, values)
-    let lanes = 0..<block.plan.bottleneck.lanes
-    convolveBottleneck(
-      block, layer, into: layer.maps.bottleneck, count, begin: { image in sums.begin(image: image, lanes: lanes) }
-    ) { tile, output, scratch in
-      let lane = output * ChannelSlabs.lanes
-      kernels.convolution.store_summed(
-        &tile, layer.statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)
-    } end: { image, scratch in
-      sums.flush(scratch.sums, lanes: lanes, image: image)
+    let (lanes, statistics) = (0..<block.plan.bottleneck.lanes, layer.statistics)
+    let weights = pack(layer.convolution1)
+    bottleneckTile(block, layer, weights, pixel: block.plan.area / 2, pixels: 1, scratch[0]) { tile, output in
+      tile.output = statistics.pivot + output * ChannelSlabs.lanes
+      kernels.convolution.store(&tile)
     }
-    layer.statistics.take(
-      sums.total(lanes: lanes.count, images: count), from: 0, pixels: count * block.plan.area)
-    prepare(layer.normalization2, layer.statistics, pixels: count * block.plan.area)
+    forEachImage(count) { image, scratch in
+      sums.begin(image: image, lanes: lanes)
+      forEachBottleneckTile(block, layer, image: image) { pixel, pixels in
+        bottleneckTile(block, layer, weights, pixel: pixel, pixels: pixels, scratch) { tile, output in
+          let lane = output * ChannelSlabs.lanes
+          kernels.convolution.store_summed(
+            &tile, statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)
+        }
+        sums.flush(scratch.sums, lanes: lanes, image: image)
+      }
+    }
+    statistics.take(sums.total(lanes: lanes.count, images: count), from: 0, pixels: count * block.plan.area)
+    prepare(layer.normalization2, statistics, pixels: count * block.plan.area)
   }
 
   /// Makes a bottleneck that was forgotten again, with the same bits; its statistics are known.
   func recomputeBottleneck(_ block: Block, _ layer: Layer, _ count: Int) {
-    convolveBottleneck(
-      block, layer, into: layer.maps.bottleneckAgain, count, begin: { _ in }
-    ) { tile, _, _ in kernels.convolution.store(&tile) } end: { _, _ in }
+    let (weights, out) = (pack(layer.convolution1), layer.maps.bottleneckAgain)
+    forEachImage(count) { image, scratch in
+      forEachBottleneckTile(block, layer, image: image) { pixel, pixels in
+        bottleneckTile(block, layer, weights, pixel: pixel, pixels: pixels, scratch) { tile, output in
+          tile.output = out.at(output, pixel: pixel)
+          kernels.convolution.store(&tile)
+        }
+      }
+    }
   }
 
-  /// norm1, ReLU and the 1×1 convolution; `store` is called with each tile of an output slab, `end` behind each tile of pixels.
-  private func convolveBottleneck(
-    _ block: Block, _ layer: Layer, into out: SlabMap, _ count: Int, begin: (_ image: Int) -> Void,
-    store: (inout ck_tile, _ output: Int, Scratch) -> Void, end: (_ image: Int, Scratch) -> Void
+  private func forEachBottleneckTile(
+    _ block: Block, _ layer: Layer, image: Int, _ body: (_ pixel: Int, _ pixels: Int) -> Void
   ) {
-    let (normalization, weights) = (layer.normalization1, pack(layer.convolution1))
-    let inputs = normalization.prefix
-    forEachImage(count) { image, scratch in
-      begin(image)
-      (0..<block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: inputs)) { pixels in
-        let pixel = image * block.plan.area + pixels.lowerBound
-        let next = ck_fetch(block.slabs, pixel: pixel + pixels.count, pixels: pixels.count, slabs: inputs)
-        for slab in 0..<inputs {
-          let lane = slab * ChannelSlabs.lanes
-          kernels.packing.normalize(
-            scratch.tile + block.tileSegments[slab], block.slabs.at(slab, pixel: pixel), normalization.scale + lane,
-            normalization.shift + lane, pixels.count)
-        }
-        for output in 0..<block.plan.bottleneck.count {
-          var tile = pointwise(
-            block, scratch.tile, slabs: inputs, weights: weights, output: output, into: out.at(output, pixel: pixel),
-            pixels: pixels.count, fetching: next.part(output, of: block.plan.bottleneck.count))
-          store(&tile, output, scratch)
-        }
-        end(image, scratch)
-      }
+    (0..<block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: layer.normalization1.prefix)) {
+      body(image * block.plan.area + $0.lowerBound, $0.count)
+    }
+  }
+
+  /// norm1, ReLU and the 1×1 convolution of `pixels` pixels; `store` is called for each output slab, with its place in the bottleneck.
+  private func bottleneckTile(
+    _ block: Block, _ layer: Layer, _ weights: UnsafeMutablePointer<Float>, pixel: Int, pixels: Int, _ scratch: Scratch,
+    store: (inout ck_tile, _ output: Int) -> Void
+  ) {
+    let (normalization, outputs) = (layer.normalization1, block.plan.bottleneck.count)
+    for slab in 0..<normalization.prefix {
+      let lane = slab * ChannelSlabs.lanes
+      kernels.packing.normalize(
+        scratch.tile + block.tileSegments[slab], block.slabs.at(slab, pixel: pixel), normalization.scale + lane,
+        normalization.shift + lane, pixels)
+    }
+    let next = ck_fetch(block.slabs, pixel: pixel + pixels, pixels: pixels, slabs: normalization.prefix)
+    for output in 0..<outputs {
+      var tile = pointwise(
+        block, scratch.tile, slabs: normalization.prefix, weights: weights, output: output,
+        into: layer.maps.bottleneck.at(output, pixel: pixel), pixels: pixels, fetching: next.part(output, of: outputs))
+      store(&tile, output)
     }
   }
 
@@ -155,18 +184,30 @@ extension CPUTraining {
     let (layer, firstSlab) = (block.layers[index], block.plan.inputSlabs(of: index))
     let (inputs, outputs) = (block.plan.bottleneck.count, block.plan.growth.count)
     let lanes = 0..<block.plan.growth.lanes
-    reader(block, behind: index).guess(block.statistics, from: firstSlab, values)
     let pivot = block.statistics.pivot + firstSlab * ChannelSlabs.lanes
     let weights = pack(layer.convolution2)
+    /// Makes `scratch.growth` of some tiles.
+    func multiply(image: Int, _ tiles: inout ck_tiles, _ scratch: Scratch) {
+      transformBottleneck(block, layer, layer.maps.bottleneck, image: image, slabs: 0..<inputs, &tiles, scratch)
+      winograd.multiply(
+        scratch.bottleneck, slabs: inputs, by: weights, into: scratch.growth, slabs: outputs, 0..<outputs,
+        tiles: tiles.count,
+        fetching: Winograd.next(tiles, layer.maps.bottleneck, from: image * block.plan.area, slabs: inputs))
+    }
+    let (height, width) = (block.plan.height, block.plan.width)
+    var tile = ck_tiles(height: height, width: width, first: Winograd.tiles(height: height, width: width) / 2, count: 1)
+    multiply(image: 0, &tile, scratch[0])
+    for output in 0..<outputs {
+      // Of the tile, a map of one pixel takes the first.
+      var pixel = ck_tiles(height: 1, width: 1, first: 0, count: 1)
+      kernels.winograd.gather(
+        pivot + output * ChannelSlabs.lanes, scratch[0].growth + output * Winograd.slabPitch,
+        Winograd.pitch(slabs: outputs), &pixel)
+    }
     forEachImage(count) { image, scratch in
       sums.begin(image: image, lanes: lanes)
       forEachChunk(block) { tiles in
-        transformBottleneck(
-          block, layer, layer.maps.bottleneck, image: image, slabs: 0..<inputs, &tiles, scratch)
-        winograd.multiply(
-          scratch.bottleneck, slabs: inputs, by: weights, into: scratch.growth, slabs: outputs, 0..<outputs,
-          tiles: tiles.count,
-          fetching: Winograd.next(tiles, layer.maps.bottleneck, from: image * block.plan.area, slabs: inputs))
+        multiply(image: image, &tiles, scratch)
         for output in 0..<outputs {
           let lane = output * ChannelSlabs.lanes
           kernels.winograd.gather_summed(
@@ -189,8 +230,18 @@ extension CPUTraining {
     guard let convolution = block.convolution else { return }
     let (width, area) = (next.plan.width, next.plan.area)
     let (inputs, outputs) = (block.plan.slabs.count, convolution.packing.grid.outputs)
-    reader(next, behind: -1).guess(next.statistics, values)
     let weights = pack(convolution)
+    let row = next.plan.height / 2
+    for slab in 0..<inputs {
+      packPooled(
+        block, slab: slab, image: 0, rows: row..<row + 1, width: width, into: scratch[0].tile + block.tileSegments[slab])
+    }
+    for output in 0..<outputs.count {
+      var pixel = pointwise(
+        block, scratch[0].tile + width / 2 * ChannelSlabs.lanes, slabs: inputs, weights: weights, output: output,
+        into: next.statistics.pivot + output * ChannelSlabs.lanes, pixels: 1)
+      kernels.convolution.store(&pixel)
+    }
     forEachImage(count) { image, scratch in
       sums.begin(image: image, lanes: 0..<outputs.lanes)
       (0..<next.plan.height).forEachBand(of: pooledRows(block, width: width, slabs: inputs)) { rows in

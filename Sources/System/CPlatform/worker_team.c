@@ -6,21 +6,23 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef __linux__
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-/// Turns of a spinning wait before it sleeps: about 50 µs.
+/// Turns of a spinning wait before it sleeps: about 50 µs. Where there are more threads than processors, one that spins keeps another from
+/// the work that it waits for, so none does.
 enum { SPINS = 2000 };
 
 struct platform_team {
   int threads;
+  int spins;
   void (*body)(void *, int);
   void *context;
   pthread_mutex_t turn;
@@ -66,7 +68,7 @@ static void wake_all(_Atomic unsigned *word) {
 
 /// Returns when `word` is no longer `value`.
 static void wait_for_change(platform_team *team, _Atomic unsigned *word, unsigned value) {
-  for (int spin = 0; spin < SPINS; spin++) {
+  for (int spin = 0; spin < team->spins; spin++) {
     if (atomic_load_explicit(word, memory_order_acquire) != value) return;
     pause_briefly();
   }
@@ -123,10 +125,20 @@ void platform_team_run(platform_team *team, void (*body)(void *context, int part
   pthread_mutex_unlock(&team->turn);
 }
 
+static int processors(void) {
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 platform_team *platform_team_create(int threads) {
   platform_team *team = aligned_alloc(64, (sizeof *team + 63) / 64 * 64);
   if (!team) return NULL;
-  *team = (platform_team){.threads = threads, .workers = calloc((size_t)threads, sizeof(pthread_t))};
+  *team = (platform_team){
+    .threads = threads, .spins = threads <= processors() ? SPINS : 0,
+    .workers = calloc((size_t)threads, sizeof(pthread_t))};
   pthread_mutex_init(&team->turn, NULL);
   if (!team->workers) goto failed;
   for (int part = 1; part < threads; part++) {
