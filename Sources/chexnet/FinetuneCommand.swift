@@ -106,6 +106,10 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: deviceHelp)
   var device = "auto"
 
+  @Flag(
+    help: "Make bottlenecks again on the way back instead of keeping them: less memory, more time, the same numbers.")
+  var memoryEfficient = false
+
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
   var threads: Int?
 
@@ -133,8 +137,8 @@ struct FinetuneCommand: ParsableCommand {
   func run() throws {
     let (path, policy) = try runDirectory()
     let pool = ThreadPool(threads: threads)
-    let finetuner = Finetuner(
-      options, output: path, resume: policy, backend: try backend(named: device, pool: pool), pool: pool)
+    let backend = try backend(named: device, pool: pool, isMemoryEfficient: memoryEfficient)
+    let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
     let line = ProgressLine(progress)
     Interruption.listen()
     defer { line.clear() }

@@ -8,12 +8,17 @@ public let backendNames = ["auto", "cpu", "reference"]
 ///
 /// `auto` is the fused engine where the processor has an instruction set that it is written for (AVX-512), else the textbook on
 /// OpenBLAS, which is then faster than the fused engine's plain C.
-public func backend(named device: String, pool: ThreadPool) throws(BackendError) -> any Backend {
+///
+/// `isMemoryEfficient`: `memoryEfficientUnavailable` where the backend keeps everything.
+public func backend(
+  named device: String, pool: ThreadPool, isMemoryEfficient: Bool = false
+) throws(BackendError) -> any Backend {
   switch device {
-  case "auto":
-    CPUBackend.isFast ? CPUBackend(threads: pool.threads) : ReferenceBackend(pool: pool)
-  case "cpu": CPUBackend(threads: pool.threads)
-  case "reference": ReferenceBackend(pool: pool)
+  case "auto" where CPUBackend.isFast, "cpu":
+    return CPUBackend(threads: pool.threads, isMemoryEfficient: isMemoryEfficient)
+  case "auto", "reference":
+    if isMemoryEfficient { throw .memoryEfficientUnavailable(device: "reference") }
+    return ReferenceBackend(pool: pool)
   default: throw .unknownDevice(device, known: backendNames.filter { $0 != "auto" })
   }
 }

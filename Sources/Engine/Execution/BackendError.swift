@@ -5,6 +5,8 @@ public enum BackendError: DiagnosedError, Equatable {
   case imageTooSmall(height: Int, width: Int, architecture: String)
   /// A device that was asked for by name is not in this build or on this machine.
   case unknownDevice(String, known: [String])
+  /// A backend keeps every activation.
+  case memoryEfficientUnavailable(device: String)
   /// The loss, a gradient or a weight is not a finite number; nothing was updated.
   case notFinite(what: String)
 
@@ -22,6 +24,11 @@ public enum BackendError: DiagnosedError, Equatable {
         message:
           "device “\(name.printable)” is not available in this build; available: \(known.joined(separator: ", "))",
         hint: "use --device \(known.first ?? "reference")")
+    case .memoryEfficientUnavailable(let name):
+      Diagnosis(
+        id: "device.memory-efficient", exit: .unavailable,
+        message: "device “\(name.printable)” keeps every activation: it has no memory-efficient training",
+        hint: "use --device cpu, or a smaller --batch-size with --gradient-accumulation")
     case .notFinite(let what):
       Diagnosis(
         id: "training.diverged", exit: .diverged, message: "\(what) is not a finite number; the step was not applied",

@@ -5,7 +5,7 @@ import Tensors
 extension Settings {
   /// Forward, backward and a step of Adam on noise, as `finetune` does them for each batch.
   func training(batch: Int) throws -> Work {
-    let backend = try backend(named: device, pool: pool)
+    let backend = try backend(named: device, pool: pool, isMemoryEfficient: memoryEfficient)
     let session = try makeSession(.training, batch: batch, backend)
     let images = noise(session.plan)
     var random = CounterRandom(seed: 1, purpose: .shuffle)
@@ -13,7 +13,8 @@ extension Settings {
       (0..<batch * Self.classCount).map { _ in random.uniform() < 0.3 ? Label.positive : .negative })
     // ChestX-ray14's usual settings; Tools/bench/peers has the same.
     let step = OptimizerStep(optimizer: .adam, learningRate: 1e-4, weightDecay: 1e-5)
-    return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend)) {
+    let way = memoryEfficient ? ", memory-efficient" : ""
+    return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend) + way) {
       _ = try session.accumulateGradients(
         images, labels: labels, weights: nil, lossScale: 1 / Double(labels.knownCount))
       _ = try session.apply(step)

@@ -7,6 +7,9 @@ struct Settings: ParsableArguments {
   @Option(help: ArgumentHelp("Where to run: \(backendNames.joined(separator: ", ")).", valueName: "name"))
   var device = "auto"
 
+  @Flag(help: "Train as finetune --memory-efficient does.")
+  var memoryEfficient = false
+
   @Option(help: ArgumentHelp("Threads of the engine; by default as many as this process may run on.", valueName: "n"))
   var threads = ThreadPool.availableProcessors
 
@@ -61,13 +64,13 @@ struct Settings: ParsableArguments {
     [
       "--device", device, "--threads", "\(threads)", "--architecture", architecture, "--image-size", "\(imageSize)",
       "--warm-up", "\(warmUp)", "--rounds", "\(rounds)", "--seconds", "\(seconds)",
-    ] + (images.map { ["--images", $0] } ?? []) + (weights.map { ["--weights", $0] } ?? [])
+    ] + (memoryEfficient ? ["--memory-efficient"] : []) + (images.map { ["--images", $0] } ?? []) + (weights.map { ["--weights", $0] } ?? [])
   }
 
   /// `device`: the name of the backend that `--device` found.
   func json(device: String) -> JSONValue {
     [
-      "device": .string(device), "threads": JSONValue(threads), "architecture": .string(architecture),
+      "device": .string(device), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads), "architecture": .string(architecture),
       "image_size": JSONValue(imageSize), "warm_up": JSONValue(warmUp), "rounds": JSONValue(rounds),
       "seconds_per_round": JSONValue(seconds),
     ]
