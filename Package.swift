@@ -74,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Evaluation", "Checkpoints", "ChestXray", "Engine",
+        "Evaluation", "Checkpoints", "ChestXray", "Engine", "CKernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Tools/bench/Sources", swiftSettings: strict),
 

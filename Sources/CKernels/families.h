@@ -9,6 +9,7 @@ void ck_fill_packing_ref(ck_kernels *table);
 void ck_fill_winograd_ref(ck_kernels *table);
 void ck_fill_pooling_ref(ck_kernels *table);
 void ck_fill_optimizer_ref(ck_kernels *table);
+void ck_fill_peak_ref(ck_kernels *table);
 
 #if defined(__x86_64__)
 void ck_fill_convolution_avx512(ck_kernels *table);
@@ -17,4 +18,5 @@ void ck_fill_packing_avx512(ck_kernels *table);
 void ck_fill_winograd_avx512(ck_kernels *table);
 void ck_fill_pooling_avx512(ck_kernels *table);
 void ck_fill_optimizer_avx512(ck_kernels *table);
+void ck_fill_peak_avx512(ck_kernels *table);
 #endif

@@ -8,6 +8,7 @@ ck_kernels ck_kernels_of(ck_level level) {
   ck_fill_winograd_ref(&table);
   ck_fill_pooling_ref(&table);
   ck_fill_optimizer_ref(&table);
+  ck_fill_peak_ref(&table);
   ck_level best = ck_best_level();
   if (level > best) level = best;
 #if defined(__x86_64__)
@@ -18,6 +19,7 @@ ck_kernels ck_kernels_of(ck_level level) {
     ck_fill_winograd_avx512(&table);
     ck_fill_pooling_avx512(&table);
     ck_fill_optimizer_avx512(&table);
+    ck_fill_peak_avx512(&table);
   }
 #endif
   return table;

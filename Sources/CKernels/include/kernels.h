@@ -230,6 +230,9 @@ typedef struct {
   ck_winograd winograd;
   ck_pooling pooling;
   ck_optimizer optimizer;
+  /// Multiplies and adds in registers, `rounds` times: what the others' speed is a share of. Returns how many operations that were;
+  /// `sums` are 64 floats, read and overwritten.
+  double (*multiply_add)(float *sums, ptrdiff_t rounds);
 } ck_kernels;
 
 /// Instruction sets, each with all before it that this kind of processor has.

@@ -10,7 +10,7 @@ public struct CPUBackend: Backend {
   private let isMemoryEfficient: Bool
 
   /// `threads`: those of every session, which take turns. `isMemoryEfficient`: training makes bottlenecks again on the way back instead
-  /// of keeping them, with the same bits: slower by a tenth, in half of the memory.
+  /// of keeping them, with the same bits in less memory (bench row `training-b16`, with and without `--memory-efficient`).
   public init(threads: Int, isMemoryEfficient: Bool = false) {
     self.init(threads: threads, isMemoryEfficient: isMemoryEfficient, level: ck_best_level())
   }

@@ -9,7 +9,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure the engine, decoding, import and AUROC, row by row.",
     discussion: """
-      Rows: training-bN and inference-bN (any batch size N), decoding, preparation, import, auroc. Without --row: \
+      Rows: training-bN and inference-bN (any batch size N), decoding, preparation, import, auroc, peak, kernel-NAME. \
+      Without --row: \
       \(RowName.standard.map(\.description).joined(separator: ", ")).
 
       Each row is run to warm up, then for rounds of at least --seconds; its value is the median of the rounds.
@@ -18,6 +19,7 @@ struct Bench: ParsableCommand {
       Examples:
         bench
         bench --row training-b16 --row inference-b1 --memory --threads 2 --json
+        bench --kernels
         bench --row import --weights densenet121.pt
       """,
     version: toolVersion)
@@ -26,6 +28,9 @@ struct Bench: ParsableCommand {
 
   @Option(name: .customLong("row"), help: ArgumentHelp("A row to run; may be repeated.", valueName: "name"))
   var rows: [RowName] = []
+
+  @Flag(help: "Run the rows of all kernels, and the peak that they are shares of.")
+  var kernels = false
 
   @Flag(help: "Run each row in a process of its own, and say its peak memory.")
   var memory = false
@@ -38,7 +43,8 @@ struct Bench: ParsableCommand {
     // Asked for before the rows, whose threads are our load, not the others'.
     let machine = Machine()
     let device = try backend(named: settings.device, pool: settings.pool).name
-    let names = rows.isEmpty ? RowName.standard : rows
+    let chosen = rows + (kernels ? [.peak] + RowName.kernels : [])
+    let names = chosen.isEmpty ? RowName.standard : chosen
     var results: [RowResult] = []
     for name in names {
       if names.count > 1 { standardError("\(name) …\n") }

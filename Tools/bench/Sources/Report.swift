@@ -35,9 +35,18 @@ struct Report {
     for result in results {
       let values = [result.median, result.minimum, result.maximum].map(Self.figures)
       let peak = result.peakMegabytes.map { decimals($0, 0) } ?? "–"
-      lines.append(Self.line([result.name] + values + [result.unit, peak, result.subject], nameWidth: width))
+      lines.append(
+        Self.line([result.name] + values + [result.unit, peak, result.subject + share(result)], nameWidth: width))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// `, 94 % of the peak`: of one thread's, for a kernel where the peak was measured too.
+  private func share(_ result: RowResult) -> String {
+    guard result.name.hasPrefix("kernel-"), result.unit == Work.Unit.gigaflops(operations: 0).text,
+      let peak = results.first(where: { $0.name == RowName.peak.description })
+    else { return "" }
+    return ", \(decimals(100 * result.median * Double(settings.threads) / peak.median, 0)) % of the peak"
   }
 
   private static func line(_ cells: [String], nameWidth: Int) -> String {

@@ -14,11 +14,25 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
   case weightImport
   /// One finding's area under the ROC curve.
   case auroc
+  /// Multiplications and additions in registers: the processor's peak.
+  case peak
+  /// One of the engine's kernels on one thread, with everything in the caches.
+  case kernel(Kernel)
+
+  enum Kernel: String, CaseIterable {
+    case pointwise, pointwiseGradient = "pointwise-gradient", weightGradient = "weight-gradient", normalize
+    case winogradTransform = "winograd-transform", winogradProducts = "winograd-products"
+    case winogradGather = "winograd-gather", adam
+  }
 
   /// The rows that are run when none is named.
   static let standard: [RowName] = [
     .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .weightImport, .auroc,
-  ]
+    .peak,
+  ] + kernels
+
+  /// Those that `kernels` stands for.
+  static let kernels = Kernel.allCases.map { RowName.kernel($0) }
 
   init?(argument: String) {
     switch argument {
@@ -26,7 +40,13 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
     case "preparation": self = .preparation
     case "import": self = .weightImport
     case "auroc": self = .auroc
+    case "peak": self = .peak
     default:
+      if argument.hasPrefix("kernel-") {
+        guard let kernel = Kernel(rawValue: String(argument.dropFirst("kernel-".count))) else { return nil }
+        self = .kernel(kernel)
+        return
+      }
       let parts = argument.split(separator: "-b", omittingEmptySubsequences: false)
       guard parts.count == 2, let batch = Int(parts[1]), batch > 0 else { return nil }
       switch parts[0] {
@@ -45,6 +65,8 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
     case .preparation: "preparation"
     case .weightImport: "import"
     case .auroc: "auroc"
+    case .peak: "peak"
+    case .kernel(let kernel): "kernel-\(kernel.rawValue)"
     }
   }
 }

@@ -61,6 +61,8 @@ extension Settings {
     case .preparation: try preparation()
     case .weightImport: try weightImport()
     case .auroc: try areaUnderCurve()
+    case .peak: peak()
+    case .kernel(let kernel): self.kernel(kernel)
     }
   }
 }

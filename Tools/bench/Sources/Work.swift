@@ -11,6 +11,9 @@ struct Work {
     case millisecondsPerImage(count: Int)
     case seconds
     case scoresPerSecond(count: Int)
+    /// Floating-point operations, of which a multiplication and an addition are two.
+    case gigaflops(operations: Double)
+    case gigabytesPerSecond(bytes: Int)
 
     var text: String {
       switch self {
@@ -18,6 +21,8 @@ struct Work {
       case .millisecondsPerImage: "ms/image"
       case .seconds: "s"
       case .scoresPerSecond: "scores/s"
+      case .gigaflops: "GFLOP/s"
+      case .gigabytesPerSecond: "GB/s"
       }
     }
 
@@ -27,6 +32,8 @@ struct Work {
       case .imagesPerSecond(let count), .scoresPerSecond(let count): Double(count) / seconds
       case .millisecondsPerImage(let count): 1000 * seconds / Double(count)
       case .seconds: seconds
+      case .gigaflops(let operations): operations / seconds / 1e9
+      case .gigabytesPerSecond(let bytes): Double(bytes) / seconds / 1e9
       }
     }
   }

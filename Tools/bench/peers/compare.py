@@ -23,10 +23,14 @@ import measurement
 
 HERE = pathlib.Path(__file__).resolve().parent
 TITLES = {"training-b16": "training b16", "inference-b16": "inference b16", "inference-b1": "inference b1"}
+TRAINING = "training-b16"
 INFERENCE = tuple(row for row in measurement.ROWS if row.startswith("inference"))
 JEMALLOC = {"LD_PRELOAD": "libjemalloc.so.2", "MALLOC_CONF": "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 # One process compiles, and its time is the contender's, not that of others.
 COMPILE = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+# What a step of training DenseNet-121 at 224 takes for an image, in 10⁹ floating-point operations, by the definition of its convolutions but
+# for the transitions, which pool first: 3 × 5.20 forward, less the images' gradient in the stem (0.24).
+TRAINING_GFLOP = 15.4
 # Processors that others may use before a figure counts as spoilt.
 QUIET = 0.1
 DASH = "–"
@@ -42,16 +46,23 @@ class Contender:
     takes_model: bool = False
     # Why it is not measured here.
     missing: str | None = None
+    # Another number of threads than the others have.
+    threads: int | None = None
+    # Ours in another configuration: shown, but neither a peer nor what the ratios are of.
+    is_variant: bool = False
 
 
 def contenders(options):
-    """chexnet first, then every peer, those included that this machine lacks."""
+    """chexnet first, then its variants, then every peer, those included that this machine lacks."""
     torch = missing_modules("torch", "torchvision")
     jemalloc = torch or (None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed")
     eager = [sys.executable, str(HERE / "pytorch_peer.py")]
     compiled = [*eager, "--compile"]
+    ours = [options.bench, "--json", "--device", options.device]
     found = [
-        Contender("chexnet", [options.bench, "--json", "--device", options.device]),
+        Contender("chexnet", ours),
+        Contender("chexnet, 1 thread", ours, (TRAINING,), threads=1, is_variant=True),
+        Contender("chexnet, memory-efficient", [*ours, "--memory-efficient"], (TRAINING,), is_variant=True),
         Contender("PyTorch", eager, missing=torch),
         Contender("PyTorch, jemalloc", eager, environment=JEMALLOC, missing=jemalloc),
         Contender("PyTorch, compiled", compiled, environment=COMPILE, missing=torch),
@@ -84,7 +95,7 @@ def busy_seconds():
 def run(contender, row, options, models):
     """One measurement: what the contender printed, and `others`, the processors that others used meanwhile."""
     command = [
-        *contender.command, "--row", row, "--threads", str(options.threads), "--warm-up", str(options.warm_up),
+        *contender.command, "--row", row, "--threads", str(contender.threads or options.threads), "--warm-up", str(options.warm_up),
         "--rounds", str(options.repeats), "--seconds", str(options.seconds),
     ]
     if contender.takes_model:
@@ -129,6 +140,9 @@ def measure_all(options, field):
         wanted = [row for row in INFERENCE if row in options.rows]
         models = export(wanted, folder) if any(c.takes_model and not c.missing for c in field) else {}
         for number in range(1, options.rounds + 1):
+            peak = run(Contender("peak", field[0].command), "peak", options, models)
+            if "error" not in peak:
+                measurements.append({"round": number, "contender": "peak", **peak})
             for row in options.rows:
                 for contender in field:
                     if contender.name in failures or row not in contender.rows:
@@ -165,7 +179,10 @@ def ratios(cells, rows):
     """chexnet's rate over the fastest peer's, and its peak memory over the smallest peer's, for each row."""
     found = {}
     for row in rows:
-        peers = {name: cell for (name, its_row), cell in cells.items() if its_row == row and name != "chexnet"}
+        peers = {
+            name: cell for (name, its_row), cell in cells.items()
+            if its_row == row and name != "peak" and not name.startswith("chexnet")
+        }
         if not peers:
             continue
         fastest = max(peers, key=lambda name: peers[name]["images_per_second"])
@@ -226,12 +243,24 @@ def notes(options, measurements, failures, ratio, machine):
         f"commit {machine['commit']}."
     )
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + "."
+    cells = summarise(measurements)
+    training, peak = cells.get(("chexnet", TRAINING)), cells.get(("peak", "peak"))
+    if training and peak:
+        share = 100 * TRAINING_GFLOP * training["images_per_second"] / peak["images_per_second"]
+        yield (
+            f"Training: {TRAINING_GFLOP} GFLOP an image are {share:.0f} % of the FMA peak measured in the same run, "
+            f"{peak['images_per_second']:.0f} GFLOP/s."
+        )
+    alone = cells.get(("chexnet, 1 thread", TRAINING))
+    if training and alone and options.threads > 1:
+        scale = training["images_per_second"] / alone["images_per_second"]
+        yield f"Training, 1 → {options.threads} threads: {scale:.2f}×{star(training)}."
     for row, found in ratio.items():
         yield f"Best peers, {TITLES[row]}: fastest {found['fastest_peer']}, smallest {found['smallest_peer']}."
     for name, reason in failures.items():
         yield f"Not measured: {name} ({reason})."
     yield f"Other processes used {statistics.median(others):.2f} processors in the median, at most {max(others):.2f}."
-    if any(cell["spoilt"] for cell in summarise(measurements).values()):
+    if any(cell["spoilt"] for cell in cells.values()):
         yield f"* Others used more than {QUIET} processors in every round of this figure: measure again when it is quiet."
 
 
