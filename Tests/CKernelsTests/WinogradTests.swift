@@ -63,7 +63,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 3]) func `every level transforms the reference's weights and gathers its gradients`(groups: Int) {
+  @Test(arguments: [1, 3]) func `every level transforms the reference's weights and gathers its gradients`(groups: Int)
+  {
     let (block, pitch) = (32 * 32, 32 * 32 + 5)
     let size = 15 * pitch + block
     expectSameOfEveryLevel([size, 9 * block, 9 * block, groups * (size + 3)], seed: 3, "\(groups) groups") {

@@ -115,6 +115,24 @@ import Testing
     }
   }
 
+  @Test func `memory-efficient training ends with the same bytes, and the textbook says that it has none`() throws {
+    try inTemporaryFolder { folder in
+      for (run, flags) in [("kept", []), ("again", ["--memory-efficient"])] {
+        let output = try Executable.run(SmallDemo.finetune(folder + "/" + run) + ["--device", "cpu"] + flags)
+        #expect(output.status == 0, "\(output.err)")
+      }
+      for file in ["/checkpoints/best.safetensors", "/metrics.csv"] {
+        #expect(
+          try FileReader.contents(of: folder + "/kept" + file) == FileReader.contents(of: folder + "/again" + file))
+      }
+      let textbook = try Executable.run(
+        SmallDemo.finetune(folder + "/textbook") + ["--device", "reference", "--memory-efficient", "--json"])
+      #expect(textbook.status == 69)
+      #expect(try textbook.error()["id"] == "device.memory-efficient")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/textbook"))
+    }
+  }
+
   private func text(_ path: String) throws -> String {
     String(decoding: try FileReader.contents(of: path), as: UTF8.self)
   }

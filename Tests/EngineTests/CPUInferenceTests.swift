@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct CPUInferenceTests {
   @Test(arguments: ConformanceCase.corners + [.published(ConformanceCase.densenet121, 96, 5)])
-  func `an image's logits have the same bits in any batch, place and number of threads`(network: ConformanceCase) throws {
+  func `an image's logits have the same bits in any batch, place and number of threads`(network: ConformanceCase) throws
+  {
     let plan = try network.plan(batchSize: 7)
     let (weights, images) = (network.weights(), try network.images())
     func infer(_ order: [Int], threads: Int) throws -> [Float] {

@@ -5,10 +5,11 @@ import Platform
 ///
 /// Every convolution reads relu(s·x + t) from a tile that is made as it is needed; `norm2` and its ReLU are part of the
 /// bottleneck's weights and epilogue, `norm0` of the stem's pool. Each value is computed in one order whatever the tile and the thread, so
-/// an image's logits have the same bits in any batch and for any number of threads.
+/// an image's logits have the same bits in any batch and for any number of threads. `CPUInference+Weights` folds and packs,
+/// `CPUInference+Forward` has the layers.
 final class CPUInference {
   /// A dense layer's numbers.
-  private struct Layer {
+  struct Layer {
     let scale: UnsafeMutablePointer<Float>
     let shift: UnsafeMutablePointer<Float>
     let weights1: UnsafeMutablePointer<Float>
@@ -16,7 +17,7 @@ final class CPUInference {
     let weights2: UnsafeMutablePointer<Float>
   }
 
-  private struct Block {
+  struct Block {
     let plan: CPUPlan.Block
     let layers: [Layer]
     /// Of the transition behind it, or of the head.
@@ -30,7 +31,7 @@ final class CPUInference {
   }
 
   /// What one thread works in.
-  private struct Tiles {
+  struct Tiles {
     /// Of a 1×1 convolution or the stem.
     let pixels: UnsafeMutablePointer<Float>
     /// A chunk of a bottleneck, transformed, and what comes of it.
@@ -39,7 +40,7 @@ final class CPUInference {
   }
 
   /// One image's activations.
-  private struct Maps {
+  struct Maps {
     let image: UnsafeMutablePointer<Float>
     /// Of each block.
     let slabs: [SlabMap]
@@ -47,25 +48,25 @@ final class CPUInference {
     let bottlenecks: [SlabMap]
   }
 
-  private let plan: CPUPlan
-  private let layout: ParameterLayout
-  private let kernels: ck_kernels
-  private let team: WorkerTeam
-  private let arena = Arena()
+  let plan: CPUPlan
+  let layout: ParameterLayout
+  let kernels: ck_kernels
+  let team: WorkerTeam
+  let arena = Arena()
 
-  private let stemWeights: UnsafeMutablePointer<Float>
-  private let stemScale: UnsafeMutablePointer<Float>
-  private let stemShift: UnsafeMutablePointer<Float>
-  private let stemRows: UnsafePointer<Int>
-  private let stemSlabs: ChannelSlabs
-  private var blocks: [Block] = []
+  let stemWeights: UnsafeMutablePointer<Float>
+  let stemScale: UnsafeMutablePointer<Float>
+  let stemShift: UnsafeMutablePointer<Float>
+  let stemRows: UnsafePointer<Int>
+  let stemSlabs: ChannelSlabs
+  var blocks: [Block] = []
   private var maps: [Maps] = []
   private var tiles: [Tiles] = []
   /// 1 and 0: what a slab is normalised by that is already.
-  private let neutralScale: UnsafeMutablePointer<Float>
-  private let neutralShift: UnsafeMutablePointer<Float>
-  private var classifier: [Float] = []
-  private var classifierBias: [Float] = []
+  let neutralScale: UnsafeMutablePointer<Float>
+  let neutralShift: UnsafeMutablePointer<Float>
+  var classifier: [Float] = []
+  var classifierBias: [Float] = []
 
   init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam) {
     let fused = CPUPlan(plan)
@@ -114,86 +115,6 @@ final class CPUInference {
     }
   }
 
-  private func packing1(_ block: CPUPlan.Block, _ layer: Int) -> WeightPacking {
-    WeightPacking(
-      packing: kernels.packing, inputs: block.slabs, inputSlabs: block.inputSlabs(of: layer),
-      outputs: block.bottleneck)
-  }
-
-  private func packing2(_ block: CPUPlan.Block) -> WinogradPacking {
-    WinogradPacking(kernels: kernels, inputs: block.bottleneck, outputs: block.growth)
-  }
-
-  private func packing(_ transition: Transition, _ block: CPUPlan.Block) -> WeightPacking {
-    WeightPacking(
-      packing: kernels.packing, inputs: block.slabs, inputSlabs: block.slabs.count,
-      outputs: ChannelSlabs(transition.output.channels))
-  }
-
-  // MARK: Weights
-
-  /// Folds and packs the flat buffer.
-  func load(_ values: [Float]) {
-    let epsilon = layout.architecture.batchNormEpsilon
-    /// s and t of a batch norm by its running statistics, in Double.
-    func affine(_ parameters: NormalizationParameters, _ channel: Int) -> (scale: Double, shift: Double) {
-      let scale =
-        Double(values[parameters.scale.lowerBound + channel])
-        / (Double(values[parameters.runningVariance.lowerBound + channel]) + epsilon).squareRoot()
-      return (
-        scale,
-        Double(values[parameters.shift.lowerBound + channel])
-          - Double(values[parameters.runningMean.lowerBound + channel]) * scale
-      )
-    }
-    func fold(
-      _ parameters: NormalizationParameters, _ slabs: ChannelSlabs, prefix: Int? = nil,
-      _ scales: UnsafeMutablePointer<Float>, _ shifts: UnsafeMutablePointer<Float>
-    ) {
-      slabs.forEachChannel(prefix: prefix) { channel, lane in
-        let (scale, shift) = affine(parameters, channel)
-        scales[lane] = Float(scale)
-        shifts[lane] = Float(shift)
-      }
-    }
-    values.withUnsafeBufferPointer { values in
-      let weights = SharedConstPointer(values)
-      StemPacking(
-        packing: kernels.packing, channels: plan.stem.image.channels, outputs: stemSlabs, depth: plan.stemDepth
-      ).pack(weights + plan.stem.convolution.weight.lowerBound, into: stemWeights)
-      fold(plan.stem.normalization, stemSlabs, stemScale, stemShift)
-      for block in blocks {
-        for (index, (layer, parameters)) in zip(block.layers, block.plan.layers).enumerated() {
-          fold(
-            parameters.normalization1, block.plan.slabs, prefix: block.plan.inputSlabs(of: index), layer.scale,
-            layer.shift)
-          let channels = parameters.input.channels
-          var scaled = [Float](values[parameters.convolution1.weight])
-          block.plan.bottleneck.forEachChannel { channel, lane in
-            let (scale, shift) = affine(parameters.normalization2, channel)
-            for input in channel * channels..<(channel + 1) * channels {
-              scaled[input] = Float(Double(scaled[input]) * scale)
-            }
-            layer.bias[lane] = Float(shift)
-          }
-          packing1(block.plan, index).pack(scaled, into: layer.weights1, .whole)
-          packing2(block.plan).pack(weights + parameters.convolution2.weight.lowerBound, into: layer.weights2, .whole)
-        }
-        if let transition = block.plan.transition {
-          fold(transition.normalization, block.plan.slabs, block.scale, block.shift)
-          packing(transition, block.plan).pack(
-            weights + transition.convolution.weight.lowerBound, into: block.weights, .whole)
-        } else {
-          fold(plan.head.normalization, block.plan.slabs, block.scale, block.shift)
-        }
-      }
-    }
-    classifier = Array(values[plan.head.classifierWeight])
-    classifierBias = Array(values[plan.head.classifierBias])
-  }
-
-  // MARK: Images
-
   /// Logits `[N, L]` and, where wanted, feature maps `[N, C, H, W]` of `count` images `[N, C, H, W]`.
   func run(_ images: [Float], count: Int, keepingFeatures: Bool) -> Inference {
     let (classes, features) = (plan.head.classCount, plan.head.input)
@@ -230,143 +151,6 @@ final class CPUInference {
       }
     }
     return Inference(logits: logits, features: kept)
-  }
-
-  private func wait(_ share: Share) { if share.parts > 1 { team.barrier() } }
-
-  private func forward(
-    _ image: UnsafePointer<Float>, _ maps: Maps, _ tiles: Tiles, _ share: Share
-  ) {
-    stem(image, maps, share, tiles.pixels)
-    wait(share)
-    for (index, block) in blocks.enumerated() {
-      for layer in block.layers.indices {
-        bottleneck(block, layer, maps.slabs[index], maps.bottlenecks[index], share, tiles.pixels)
-        wait(share)
-        growth(block, layer, maps.slabs[index], maps.bottlenecks[index], share, tiles)
-        wait(share)
-      }
-      if let transition = block.plan.transition {
-        pool(block, transition, maps.slabs[index], into: maps.slabs[index + 1], share, tiles.pixels)
-        wait(share)
-      }
-    }
-  }
-
-  private func stem(
-    _ image: UnsafePointer<Float>, _ maps: Maps, _ share: Share, _ tile: UnsafeMutablePointer<Float>
-  ) {
-    let (input, convolved, output) = (plan.stem.image, plan.stem.convolved, plan.stem.output)
-    let (channels, pitch) = (input.channels, plan.paddedImagePitch)
-    for y in share.range(input.height) {
-      kernels.packing.interleave(
-        maps.image + (y + 3) * pitch + 3 * channels, image + y * input.width, channels, input.area, input.width)
-    }
-    wait(share)
-    // Rows of the convolution live in a ring of four until the pool has seen them.
-    let rowSize = convolved.width * ChannelSlabs.lanes
-    func ring(_ row: Int, _ slab: Int) -> UnsafeMutablePointer<Float>? {
-      row < 0 || row >= convolved.height ? nil : tile + (row % 4 * stemSlabs.count + slab) * rowSize
-    }
-    let rows = share.range(output.height)
-    var next = max(0, 2 * rows.lowerBound - 1)
-    for row in rows {
-      while next < min(2 * row + 2, convolved.height) {
-        for slab in 0..<stemSlabs.count {
-          guard let out = ring(next, slab) else { continue }
-          var tile = ck_tile(
-            input: maps.image + 2 * next * pitch, segment: stemRows, segments: 7, depth: plan.stemDepth,
-            stride: 2 * channels, input_pitch: 0,
-            weights: stemWeights + slab * 7 * plan.stemDepth * ChannelSlabs.lanes, output: out, output_pitch: 0,
-            rows: 1, width: convolved.width, fetch: .none)
-          kernels.convolution.store(&tile)
-        }
-        next += 1
-      }
-      for slab in 0..<stemSlabs.count {
-        guard let middle = ring(2 * row, slab) else { continue }
-        kernels.pooling.max_pool(
-          maps.slabs[0].at(slab, pixel: row * output.width), ring(2 * row - 1, slab), middle, ring(2 * row + 1, slab),
-          stemScale + slab * ChannelSlabs.lanes, stemShift + slab * ChannelSlabs.lanes, convolved.width)
-      }
-    }
-  }
-
-  /// A 1×1 convolution of the first `slabs` slabs of a tile of pixels that lie end to end.
-  private func pointwise(
-    _ block: Block, slabs: Int, _ tile: UnsafeMutablePointer<Float>, weights: UnsafeMutablePointer<Float>, output: Int,
-    into out: UnsafeMutablePointer<Float>, pixels: Int, fetching fetch: ck_fetch = .none
-  ) -> ck_tile {
-    ck_tile(
-      input: tile, segment: block.tileSegments, segments: slabs, depth: ChannelSlabs.lanes, stride: ChannelSlabs.lanes,
-      input_pitch: 0, weights: weights + output * slabs * ChannelSlabs.lanes * ChannelSlabs.lanes, output: out,
-      output_pitch: 0, rows: 1, width: pixels, fetch: fetch)
-  }
-
-  private func bottleneck(
-    _ block: Block, _ index: Int, _ slabs: SlabMap, _ out: SlabMap, _ share: Share, _ tile: UnsafeMutablePointer<Float>
-  ) {
-    let layer = block.layers[index]
-    let inputs = block.plan.inputSlabs(of: index)
-    share.range(block.plan.area).forEachBand(of: CPUPlan.tilePixels(slabs: inputs)) { pixels in
-      let next = ck_fetch(slabs, pixel: pixels.upperBound, pixels: pixels.count, slabs: inputs)
-      for slab in 0..<inputs {
-        kernels.packing.normalize(
-          tile + block.tileSegments[slab], slabs.at(slab, pixel: pixels.lowerBound),
-          layer.scale + slab * ChannelSlabs.lanes, layer.shift + slab * ChannelSlabs.lanes, pixels.count)
-      }
-      for output in 0..<block.plan.bottleneck.count {
-        var tile = pointwise(
-          block, slabs: inputs, tile, weights: layer.weights1, output: output,
-          into: out.at(output, pixel: pixels.lowerBound), pixels: pixels.count,
-          fetching: next.part(output, of: block.plan.bottleneck.count))
-        kernels.convolution.store_rectified(&tile, layer.bias + output * ChannelSlabs.lanes)
-      }
-    }
-  }
-
-  private func growth(_ block: Block, _ index: Int, _ slabs: SlabMap, _ input: SlabMap, _ share: Share, _ tiles: Tiles) {
-    let (plan, winograd) = (block.plan, Winograd(kernels: kernels))
-    let (inputs, outputs) = (plan.bottleneck.count, plan.growth.count)
-    share.range(Winograd.tiles(height: plan.height, width: plan.width)).forEachBand(of: Winograd.chunk) { chunk in
-      var part = ck_tiles(height: plan.height, width: plan.width, first: chunk.lowerBound, count: chunk.count)
-      for slab in 0..<inputs {
-        kernels.winograd.transform_normalized(
-          tiles.transformed + slab * Winograd.slabPitch, Winograd.pitch(slabs: inputs), input.at(slab), neutralScale,
-          neutralShift, &part)
-      }
-      winograd.multiply(
-        tiles.transformed, slabs: inputs, by: block.layers[index].weights2, into: tiles.products, slabs: outputs,
-        0..<outputs, tiles: chunk.count, fetching: Winograd.next(part, input, from: 0, slabs: inputs))
-      for output in 0..<outputs {
-        kernels.winograd.gather(
-          slabs.at(plan.inputSlabs(of: index) + output), tiles.products + output * Winograd.slabPitch,
-          Winograd.pitch(slabs: outputs), &part)
-      }
-    }
-  }
-
-  /// A transition: average pool and 1×1 convolution commute, so the pool comes first and the convolution has a quarter of the work.
-  private func pool(
-    _ block: Block, _ transition: Transition, _ slabs: SlabMap, into out: SlabMap, _ share: Share,
-    _ tile: UnsafeMutablePointer<Float>
-  ) {
-    let (count, width) = (block.plan.slabs.count, transition.output.width)
-    let rowsOfTile = min(CPUPlan.bandRows(width: width, slabs: count), max(1, block.tilePixels / width))
-    share.range(transition.output.height).forEachBand(of: rowsOfTile) { rows in
-      for slab in 0..<count {
-        kernels.packing.normalize_pooled(
-          tile + block.tileSegments[slab], slabs.at(slab, pixel: 2 * rows.lowerBound * block.plan.width),
-          block.scale + slab * ChannelSlabs.lanes, block.shift + slab * ChannelSlabs.lanes, rows.count, width,
-          block.plan.width)
-      }
-      for output in 0..<ChannelSlabs(transition.output.channels).count {
-        var tile = pointwise(
-          block, slabs: count, tile, weights: block.weights, output: output,
-          into: out.at(output, pixel: rows.lowerBound * width), pixels: rows.count * width)
-        kernels.convolution.store(&tile)
-      }
-    }
   }
 
   // MARK: The head

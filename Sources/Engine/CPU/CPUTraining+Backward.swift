@@ -132,7 +132,8 @@ extension CPUTraining {
             for output in 0..<outputs {
               var owed = line(block.statistics, (firstSlab + output) * ChannelSlabs.lanes)
               body(
-                scratch.growth + output * Winograd.slabPitch, block.gradient.at(firstSlab + output, pixel: image * area),
+                scratch.growth + output * Winograd.slabPitch,
+                block.gradient.at(firstSlab + output, pixel: image * area),
                 block.slabs.at(firstSlab + output, pixel: image * area), &owed)
             }
           }
@@ -144,7 +145,8 @@ extension CPUTraining {
           forEachOutput { kernels.winograd.transform_resolved($0, pitch, $1, $2, $3, &tiles) }
           winograd.multiply(
             scratch.growth, slabs: outputs, by: weights, into: scratch.bottleneck, slabs: inputs, slabs,
-            tiles: tiles.count, fetching: Winograd.own(tiles, layer.maps.bottleneckGradient, from: image * area, slabs: inputs))
+            tiles: tiles.count,
+            fetching: Winograd.own(tiles, layer.maps.bottleneckGradient, from: image * area, slabs: inputs))
           for input in slabs {
             let lane = input * ChannelSlabs.lanes
             var gate = ck_gate(
@@ -191,14 +193,15 @@ extension CPUTraining {
             kernels.packing.normalize(
               scratch.tile, x, normalization.scale + lane, normalization.shift + lane, pixels.count)
             // What the next slab reads and adds to, or the next tile's first one.
-            let (slab, at) = input + 1 < slabs.upperBound ? (input + 1, pixel) : (slabs.lowerBound, pixel + pixels.count)
+            let (slab, at) =
+              input + 1 < slabs.upperBound ? (input + 1, pixel) : (slabs.lowerBound, pixel + pixels.count)
             let nextX = block.slabs.at(slab, pixel: at)
             outerProducts(
               block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels.count,
               fetching: ck_fetch(
                 start: nextX, lines: 2 * pixels.count, pieces: 2, pitch: block.gradient.at(slab, pixel: at) - nextX))
-            var tile = pointwise(
-              block, scratch.gradient, slabs: outputs, weights: weights, output: input,
+            var tile = ck_tile(
+              pointwise: scratch.gradient, block.tileSegments, slabs: outputs, weights: weights, output: input,
               into: block.gradient.at(input, pixel: pixel), pixels: pixels.count,
               fetching: nextGradient(block, layer, pixel: pixel + pixels.count, pixels: pixels.count, input, of: slabs))
             var gate = ck_gate(
@@ -277,8 +280,9 @@ extension CPUTraining {
               block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels,
               fetching: ck_fetch(
                 start: nextX, lines: 4 * rows.count * block.plan.width, pieces: 2, pitch: out - nextX))
-            var tile = pointwise(
-              block, scratch.gradient, slabs: outputs.count, weights: weights, output: input, into: scratch.slab,
+            var tile = ck_tile(
+              pointwise: scratch.gradient, block.tileSegments, slabs: outputs.count, weights: weights, output: input,
+              into: scratch.slab,
               pixels: pixels)
             kernels.convolution.store(&tile)
             var gate = ck_gate(

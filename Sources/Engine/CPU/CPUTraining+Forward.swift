@@ -173,8 +173,8 @@ extension CPUTraining {
     }
     let next = ck_fetch(block.slabs, pixel: pixel + pixels, pixels: pixels, slabs: normalization.prefix)
     for output in 0..<outputs {
-      var tile = pointwise(
-        block, scratch.tile, slabs: normalization.prefix, weights: weights, output: output,
+      var tile = ck_tile(
+        pointwise: scratch.tile, block.tileSegments, slabs: normalization.prefix, weights: weights, output: output,
         into: layer.maps.bottleneck.at(output, pixel: pixel), pixels: pixels, fetching: next.part(output, of: outputs))
       store(&tile, output)
     }
@@ -234,11 +234,13 @@ extension CPUTraining {
     let row = next.plan.height / 2
     for slab in 0..<inputs {
       packPooled(
-        block, slab: slab, image: 0, rows: row..<row + 1, width: width, into: scratch[0].tile + block.tileSegments[slab])
+        block, slab: slab, image: 0, rows: row..<row + 1, width: width, into: scratch[0].tile + block.tileSegments[slab]
+      )
     }
     for output in 0..<outputs.count {
-      var pixel = pointwise(
-        block, scratch[0].tile + width / 2 * ChannelSlabs.lanes, slabs: inputs, weights: weights, output: output,
+      var pixel = ck_tile(
+        pointwise: scratch[0].tile + width / 2 * ChannelSlabs.lanes, block.tileSegments, slabs: inputs,
+        weights: weights, output: output,
         into: next.statistics.pivot + output * ChannelSlabs.lanes, pixels: 1)
       kernels.convolution.store(&pixel)
     }
@@ -251,8 +253,8 @@ extension CPUTraining {
         }
         for output in 0..<outputs.count {
           let lane = output * ChannelSlabs.lanes
-          var tile = pointwise(
-            block, scratch.tile, slabs: inputs, weights: weights, output: output,
+          var tile = ck_tile(
+            pointwise: scratch.tile, block.tileSegments, slabs: inputs, weights: weights, output: output,
             into: next.slabs.at(output, pixel: image * area + rows.lowerBound * width), pixels: rows.count * width)
           kernels.convolution.store_summed(
             &tile, next.statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)

@@ -218,17 +218,6 @@ final class CPUTraining {
     return packed
   }
 
-  /// `slabs` slabs of a tile of pixels that lie end to end, through a 1×1 convolution.
-  func pointwise(
-    _ block: Block, _ tile: UnsafeMutablePointer<Float>, slabs: Int, weights: UnsafeMutablePointer<Float>, output: Int,
-    into out: UnsafeMutablePointer<Float>, pixels: Int, fetching fetch: ck_fetch = .none
-  ) -> ck_tile {
-    ck_tile(
-      input: tile, segment: block.tileSegments, segments: slabs, depth: ChannelSlabs.lanes, stride: ChannelSlabs.lanes,
-      input_pitch: 0, weights: weights + output * slabs * ChannelSlabs.lanes * ChannelSlabs.lanes, output: out,
-      output_pitch: 0, rows: 1, width: pixels, fetch: fetch)
-  }
-
   /// Calls `body` for each chunk of a map's Winograd tiles.
   func forEachChunk(_ block: Block, _ body: (inout ck_tiles) -> Void) {
     let (height, width) = (block.plan.height, block.plan.width)

@@ -28,12 +28,24 @@ struct MemoryPlan {
     subscript(_ buffer: Buffer) -> Int { starts[buffer.index] }
   }
 
-  /// Places the largest buffers first, each as low as those that live at the same time leave room.
+  /// The smallest of some greedy layouts: to place buffers as well as can be is as hard as bin packing.
   func layout() -> Layout {
+    // The largest first, the longest-lived, the largest of the longest-lived, the earliest (a stack, where lives are nested).
+    let orders: [(Request) -> Int] = [
+      { $0.size }, { $0.life.count }, { $0.size * $0.life.count }, { -$0.life.lowerBound },
+    ]
+    let layouts = orders.map { rank in
+      place(requests.indices.sorted { (rank(requests[$0]), requests[$0].size) > (rank(requests[$1]), requests[$1].size) })
+    }
+    return layouts.min { $0.size < $1.size } ?? Layout(starts: [], size: 0)
+  }
+
+  /// Places the buffers in `order`, each as low as those that live at the same time leave room.
+  private func place(_ order: [Int]) -> Layout {
     var starts = [Int](repeating: 0, count: requests.count)
     var placed: [Int] = []
     var size = 0
-    for index in requests.indices.sorted(by: { requests[$0].size > requests[$1].size }) {
+    for index in order {
       let request = requests[index]
       var start = 0
       for other in placed where requests[other].life.overlaps(request.life) {

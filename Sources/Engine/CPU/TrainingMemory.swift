@@ -31,7 +31,8 @@ struct TrainingMemory {
 
   /// For batches of `count` images. `isEfficient`: as little memory as making bottlenecks again can save.
   init(_ plan: CPUPlan, images count: Int, isEfficient: Bool) {
-    let requests = isEfficient
+    let requests =
+      isEfficient
       ? Self.smallest((0...plan.blocks.count).map { Requests(plan, images: count, recomputedBlocks: $0) })
       : Requests(plan, images: count, recomputedBlocks: 0)
     let layout = requests.plan.layout()

@@ -54,7 +54,8 @@ struct Winograd {
             input: inputs + place * Self.pitch(slabs: inputSlabs), segment: segment, segments: inputSlabs,
             depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
             weights: weights + (place * outputSlabs + output) * inputSlabs * Self.blockSize,
-            output: outputs + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, output_pitch: 0, rows: 1,
+            output: outputs + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, output_pitch: 0,
+            rows: 1,
             width: count,
             fetch: fetch.part(place * wanted.count + output - wanted.lowerBound, of: Self.places * wanted.count))
           kernels.convolution.store(&tile)

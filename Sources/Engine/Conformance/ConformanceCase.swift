@@ -18,7 +18,8 @@ public struct ConformanceCase: Sendable, CustomStringConvertible {
   public var description: String {
     let gates = hasDecidedGates ? ", decided gates" : ""
     let scale = magnitude == 1 ? "" : ", pixels × \(magnitude)"
-    return "\(mode) of \(architecture.name), \(count) × \(architecture.inputChannels)×\(height)×\(width)\(scale)\(gates)"
+    return
+      "\(mode) of \(architecture.name), \(count) × \(architecture.inputChannels)×\(height)×\(width)\(scale)\(gates)"
   }
 
   public func plan(batchSize: Int? = nil) throws(BackendError) -> Plan {

@@ -98,37 +98,49 @@ private final class KernelBench {
   }
 
   func pointwise(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (gigaflops(2 * Self.pixels * Self.slabs * Self.outputs * 1024), { [self] in
-      for index in 0..<Self.outputs {
-        var tile = tile(slabs: Self.slabs, output: index)
-        kernels.convolution.store_summed(&tile, coefficient(0), coefficient(1), coefficient(2))
+    (
+      gigaflops(2 * Self.pixels * Self.slabs * Self.outputs * 1024),
+      { [self] in
+        for index in 0..<Self.outputs {
+          var tile = tile(slabs: Self.slabs, output: index)
+          kernels.convolution.store_summed(&tile, coefficient(0), coefficient(1), coefficient(2))
+        }
       }
-    })
+    )
   }
 
   func pointwiseGradient(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (gigaflops(2 * Self.pixels * Self.outputs * 1024), { [self] in
-      var (tile, gate) = (tile(slabs: Self.outputs, output: 0), gate)
-      kernels.convolution.accumulate_gated(&tile, &gate)
-    })
+    (
+      gigaflops(2 * Self.pixels * Self.outputs * 1024),
+      { [self] in
+        var (tile, gate) = (tile(slabs: Self.outputs, output: 0), gate)
+        kernels.convolution.accumulate_gated(&tile, &gate)
+      }
+    )
   }
 
   func weightGradient(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (gigaflops(2 * Self.pixels * Self.outputs * 1024), { [self] in
-      for index in 0..<Self.outputs {
-        var product = ck_outer_product(
-          input: input.base, input_pitch: 0, stride: Self.lanes, depth: Self.lanes,
-          gradient: input.base + (index + 1) * Self.mapSize, gradient_pitch: 0, rows: 1, width: Self.pixels,
-          weights: output.base + index * 1024, fetch: ck_fetch())
-        kernels.accumulate_outer_product(&product)
+    (
+      gigaflops(2 * Self.pixels * Self.outputs * 1024),
+      { [self] in
+        for index in 0..<Self.outputs {
+          var product = ck_outer_product(
+            input: input.base, input_pitch: 0, stride: Self.lanes, depth: Self.lanes,
+            gradient: input.base + (index + 1) * Self.mapSize, gradient_pitch: 0, rows: 1, width: Self.pixels,
+            weights: output.base + index * 1024, fetch: ck_fetch())
+          kernels.accumulate_outer_product(&product)
+        }
       }
-    })
+    )
   }
 
   func normalize(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (.gigabytesPerSecond(bytes: Self.calls * 2 * Self.mapSize * MemoryLayout<Float>.stride), { [self] in
-      kernels.packing.normalize(output.base, input.base, coefficient(0), coefficient(1), Self.pixels)
-    })
+    (
+      .gigabytesPerSecond(bytes: Self.calls * 2 * Self.mapSize * MemoryLayout<Float>.stride),
+      { [self] in
+        kernels.packing.normalize(output.base, input.base, coefficient(0), coefficient(1), Self.pixels)
+      }
+    )
   }
 
   private static let placePitch = outputs * tiles * lanes + 64
@@ -137,42 +149,54 @@ private final class KernelBench {
 
   /// Bytes of the pixels that come in and the places that go out, for one slab.
   func winogradTransform(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (.gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4), { [self] in
-      var tiles = Self.someTiles
-      kernels.winograd.transform_normalized(
-        transformed.base, Self.placePitch, input.base, coefficient(0), coefficient(1), &tiles)
-    })
+    (
+      .gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4),
+      { [self] in
+        var tiles = Self.someTiles
+        kernels.winograd.transform_normalized(
+          transformed.base, Self.placePitch, input.base, coefficient(0), coefficient(1), &tiles)
+      }
+    )
   }
 
   func winogradProducts(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (gigaflops(2 * Self.places * Self.tiles * Self.outputs * 1024), { [self] in
-      for place in 0..<Self.places {
-        var tile = ck_tile(
-          input: transformed.base + place * Self.placePitch, segment: chunkSegments, segments: Self.outputs,
-          depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-          weights: weights.base + place * Self.outputs * 1024, output: products.base + place * Self.placePitch,
-          output_pitch: 0, rows: 1, width: Self.tiles, fetch: ck_fetch())
-        kernels.convolution.store(&tile)
+    (
+      gigaflops(2 * Self.places * Self.tiles * Self.outputs * 1024),
+      { [self] in
+        for place in 0..<Self.places {
+          var tile = ck_tile(
+            input: transformed.base + place * Self.placePitch, segment: chunkSegments, segments: Self.outputs,
+            depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
+            weights: weights.base + place * Self.outputs * 1024, output: products.base + place * Self.placePitch,
+            output_pitch: 0, rows: 1, width: Self.tiles, fetch: ck_fetch())
+          kernels.convolution.store(&tile)
+        }
       }
-    })
+    )
   }
 
   func winogradGather(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
-    (.gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4), { [self] in
-      var tiles = Self.someTiles
-      kernels.winograd.gather_summed(
-        output.base, products.base, Self.placePitch, coefficient(0), coefficient(1), coefficient(2), &tiles)
-    })
+    (
+      .gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4),
+      { [self] in
+        var tiles = Self.someTiles
+        kernels.winograd.gather_summed(
+          output.base, products.base, Self.placePitch, coefficient(0), coefficient(1), coefficient(2), &tiles)
+      }
+    )
   }
 
   func adam(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
     let count = Self.mapSize
-    return (.gigabytesPerSecond(bytes: Self.calls * 7 * count * MemoryLayout<Float>.stride), { [self] in
-      var step = ck_adam_step(
-        gradient_scale: 1, decay: 0, shrink: 1, beta1: 0.9, beta2: 0.999, rest1: 0.1, rest2: 0.001, step_size: 1e-4,
-        root: 1, epsilon: 1e-8)
-      kernels.optimizer.adam(
-        output.base, output.base + count, output.base + 2 * count, input.base, &step, count)
-    })
+    return (
+      .gigabytesPerSecond(bytes: Self.calls * 7 * count * MemoryLayout<Float>.stride),
+      { [self] in
+        var step = ck_adam_step(
+          gradient_scale: 1, decay: 0, shrink: 1, beta1: 0.9, beta2: 0.999, rest1: 0.1, rest2: 0.001, step_size: 1e-4,
+          root: 1, epsilon: 1e-8)
+        kernels.optimizer.adam(
+          output.base, output.base + count, output.base + 2 * count, input.base, &step, count)
+      }
+    )
   }
 }

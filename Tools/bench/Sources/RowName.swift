@@ -26,10 +26,11 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
   }
 
   /// The rows that are run when none is named.
-  static let standard: [RowName] = [
-    .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .weightImport, .auroc,
-    .peak,
-  ] + kernels
+  static let standard: [RowName] =
+    [
+      .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .weightImport, .auroc,
+      .peak,
+    ] + kernels
 
   /// Those that `kernels` stands for.
   static let kernels = Kernel.allCases.map { RowName.kernel($0) }

@@ -64,13 +64,15 @@ struct Settings: ParsableArguments {
     [
       "--device", device, "--threads", "\(threads)", "--architecture", architecture, "--image-size", "\(imageSize)",
       "--warm-up", "\(warmUp)", "--rounds", "\(rounds)", "--seconds", "\(seconds)",
-    ] + (memoryEfficient ? ["--memory-efficient"] : []) + (images.map { ["--images", $0] } ?? []) + (weights.map { ["--weights", $0] } ?? [])
+    ] + (memoryEfficient ? ["--memory-efficient"] : []) + (images.map { ["--images", $0] } ?? [])
+      + (weights.map { ["--weights", $0] } ?? [])
   }
 
   /// `device`: the name of the backend that `--device` found.
   func json(device: String) -> JSONValue {
     [
-      "device": .string(device), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads), "architecture": .string(architecture),
+      "device": .string(device), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads),
+      "architecture": .string(architecture),
       "image_size": JSONValue(imageSize), "warm_up": JSONValue(warmUp), "rounds": JSONValue(rounds),
       "seconds_per_round": JSONValue(seconds),
     ]

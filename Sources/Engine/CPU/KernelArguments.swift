@@ -22,9 +22,24 @@ extension ck_fetch {
     let (piece, place) = part.quotientAndRemainder(dividingBy: perPiece)
     guard piece < pieces else { return .none }
     let range = Share(part: place, parts: perPiece).range(lines)
-    return ck_fetch(start: start + piece * pitch + range.lowerBound * Self.line, lines: range.count, pieces: 1, pitch: 0)
+    return ck_fetch(
+      start: start + piece * pitch + range.lowerBound * Self.line, lines: range.count, pieces: 1, pitch: 0)
   }
 
   /// Floats of a line.
   private static let line = 16
+}
+
+extension ck_tile {
+  /// `slabs` slabs of a tile of pixels that lie end to end, `segments` apart, through output slab `output` of a 1×1 convolution.
+  init(
+    pointwise tile: UnsafePointer<Float>, _ segments: UnsafePointer<Int>, slabs: Int, weights: UnsafePointer<Float>,
+    output: Int, into out: UnsafeMutablePointer<Float>, pixels: Int, fetching fetch: ck_fetch = .none
+  ) {
+    let lanes = ChannelSlabs.lanes
+    self.init(
+      input: tile, segment: segments, segments: slabs, depth: lanes, stride: lanes, input_pitch: 0,
+      weights: weights + output * slabs * lanes * lanes, output: out, output_pitch: 0, rows: 1, width: pixels,
+      fetch: fetch)
+  }
 }
