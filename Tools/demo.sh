@@ -20,7 +20,7 @@ if [ "$size" = small ]; then
   images=1000
   network="--weights demo/start.safetensors --image-size 64 --epochs 8 --learning-rate 4e-3"
 else
-  images=400
+  images=500
   network="--architecture densenet121 --epochs 5 --batch-size 8 --learning-rate 1e-3"
 fi
 

@@ -46,6 +46,8 @@ class Contender:
     takes_model: bool = False
     # Why it is not measured here.
     missing: str | None = None
+    # It compiles for minutes, in each measurement again.
+    compiles: bool = False
     # Another number of threads than the others have.
     threads: int | None = None
     # Ours in another configuration: shown, but neither a peer nor what the ratios are of.
@@ -65,8 +67,9 @@ def contenders(options):
         Contender("chexnet, memory-efficient", [*ours, "--memory-efficient"], (TRAINING,), is_variant=True),
         Contender("PyTorch", eager, missing=torch),
         Contender("PyTorch, jemalloc", eager, environment=JEMALLOC, missing=jemalloc),
-        Contender("PyTorch, compiled", compiled, environment=COMPILE, missing=torch),
-        Contender("PyTorch, compiled, jemalloc", compiled, environment=COMPILE | JEMALLOC, missing=jemalloc),
+        Contender("PyTorch, compiled", compiled, environment=COMPILE, missing=torch, compiles=True),
+        Contender(
+            "PyTorch, compiled, jemalloc", compiled, environment=COMPILE | JEMALLOC, missing=jemalloc, compiles=True),
     ]
     for name, script, module in (
         ("ONNX Runtime", "onnxruntime_peer.py", "onnxruntime"), ("OpenVINO", "openvino_peer.py", "openvino"),
@@ -75,7 +78,7 @@ def contenders(options):
         found.append(
             Contender(name, [sys.executable, str(HERE / script)], INFERENCE, takes_model=True, missing=missing))
     for contender in found:
-        if options.quick and contender.command == compiled:
+        if options.quick and contender.compiles:
             contender.missing = "left out by --quick: it compiles for minutes"
     return found
 
@@ -95,8 +98,8 @@ def busy_seconds():
 def run(contender, row, options, models):
     """One measurement: what the contender printed, and `others`, the processors that others used meanwhile."""
     command = [
-        *contender.command, "--row", row, "--threads", str(contender.threads or options.threads), "--warm-up", str(options.warm_up),
-        "--rounds", str(options.repeats), "--seconds", str(options.seconds),
+        *contender.command, "--row", row, "--threads", str(contender.threads or options.threads),
+        "--warm-up", str(options.warm_up), "--rounds", str(options.repeats), "--seconds", str(options.seconds),
     ]
     if contender.takes_model:
         command += ["--model", models[row]]
@@ -146,6 +149,8 @@ def measure_all(options, field):
             for row in options.rows:
                 for contender in field:
                     if contender.name in failures or row not in contender.rows:
+                        continue
+                    if contender.compiles and number > options.compiled_rounds:
                         continue
                     progress = f"round {number}/{options.rounds}  {row}  {contender.name} …"
                     print(progress, end="", file=sys.stderr, flush=True)
@@ -243,6 +248,8 @@ def notes(options, measurements, failures, ratio, machine):
         f"commit {machine['commit']}."
     )
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + "."
+    if options.compiled_rounds < options.rounds and any("compiled" in m["contender"] for m in measurements):
+        yield f"torch.compile took part in {options.compiled_rounds} of the rounds."
     cells = summarise(measurements)
     training, peak = cells.get(("chexnet", TRAINING)), cells.get(("peak", "peak"))
     if training and peak:
@@ -285,7 +292,9 @@ def main():
     processors = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=processors, help="default: as many as processors may be used")
     parser.add_argument("--rows", nargs="+", choices=measurement.ROWS, default=list(measurement.ROWS))
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; default: 3")
+    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; default: 5")
+    parser.add_argument(
+        "--compiled-rounds", type=int, help="rounds that torch.compile takes part in; default: all")
     parser.add_argument("--quick", action="store_true", help="one round of shorter measurements, without torch.compile")
     parser.add_argument("--json", metavar="FILE", help="also write every measurement and the ratios")
     options = parser.parse_args()
@@ -293,9 +302,11 @@ def main():
         parser.error("--threads and --rounds need at least 1")
     # PyTorch takes six steps to settle.
     options.warm_up = 6
-    options.repeats, options.seconds = (3, 0.5) if options.quick else (9, 1.0)
+    options.repeats, options.seconds = (3, 0.5) if options.quick else (5, 1.0)
     if options.quick:
         options.rounds = 1
+    if options.compiled_rounds is None:
+        options.compiled_rounds = options.rounds
 
     machine, field = describe_machine(), contenders(options)
     if all(contender.missing for contender in field[1:]):
