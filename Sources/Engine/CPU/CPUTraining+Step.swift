@@ -19,13 +19,13 @@ extension CPUTraining {
       forEachChunk { start, count in
         var sgd = sgd
         kernels.optimizer.sgd(values + start, first + start, gradients + start, &sgd, count)
+        (gradients + start).update(repeating: 0, count: count)
       }
     case .adam(let beta1, let beta2, let epsilon):
       adam(step, scale, beta1, beta2, epsilon, isDecoupled: false)
     case .adamW(let beta1, let beta2, let epsilon):
       adam(step, scale, beta1, beta2, epsilon, isDecoupled: true)
     }
-    gradients.update(repeating: 0, count: plan.layout.trainedCount)
     return norm
   }
 
@@ -42,6 +42,7 @@ extension CPUTraining {
     forEachChunk { start, count in
       var adam = adam
       kernels.optimizer.adam(values + start, first + start, second + start, gradients + start, &adam, count)
+      (gradients + start).update(repeating: 0, count: count)
     }
   }
 
