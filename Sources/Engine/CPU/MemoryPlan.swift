@@ -35,7 +35,10 @@ struct MemoryPlan {
       { $0.size }, { $0.life.count }, { $0.size * $0.life.count }, { -$0.life.lowerBound },
     ]
     let layouts = orders.map { rank in
-      place(requests.indices.sorted { (rank(requests[$0]), requests[$0].size) > (rank(requests[$1]), requests[$1].size) })
+      place(
+        requests.indices.sorted {
+          (rank(requests[$0]), requests[$0].size) > (rank(requests[$1]), requests[$1].size)
+        })
     }
     return layouts.min { $0.size < $1.size } ?? Layout(starts: [], size: 0)
   }
