@@ -2,9 +2,9 @@ import CKernels
 import Platform
 
 extension Settings {
-  /// What multiplying and adding in registers reaches on all threads.
+  /// What multiplying and adding in registers reaches on all threads; long enough, some 50 ms with AVX-512, for waking them not to count.
   func peak() -> Work {
-    let (kernels, team, rounds) = (ck_kernels_of(ck_best_level()), WorkerTeam(threads: threads), 1 << 16)
+    let (kernels, team, rounds) = (ck_kernels_of(ck_best_level()), WorkerTeam(threads: threads), 1 << 22)
     let sums = Floats(64 * threads)
     let operations = Double(threads) * kernels.multiply_add(sums.base, rounds)
     return Work(unit: .gigaflops(operations: operations), subject: "\(levelName), threads: \(threads)") {

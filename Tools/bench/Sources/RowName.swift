@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// What can be measured.
-enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
+indirect enum RowName: Equatable, Sendable, CustomStringConvertible, ExpressibleByArgument {
   /// A step of finetuning: forward, backward and Adam, on a batch.
   case training(batch: Int)
   /// A forward pass with running statistics, on a batch.
@@ -18,6 +18,8 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
   case peak
   /// One of the engine's kernels on one thread, with everything in the caches.
   case kernel(Kernel)
+  /// How many times as fast training, inference or the peak is on all threads as on one.
+  case scaling(RowName)
 
   enum Kernel: String, CaseIterable {
     case pointwise, pointwiseGradient = "pointwise-gradient", weightGradient = "weight-gradient", normalize
@@ -43,6 +45,13 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
     case "auroc": self = .auroc
     case "peak": self = .peak
     default:
+      if argument.hasPrefix("scaling-") {
+        switch RowName(argument: String(argument.dropFirst("scaling-".count))) {
+        case .some(let row) where row.takesThreads: self = .scaling(row)
+        default: return nil
+        }
+        return
+      }
       if argument.hasPrefix("kernel-") {
         guard let kernel = Kernel(rawValue: String(argument.dropFirst("kernel-".count))) else { return nil }
         self = .kernel(kernel)
@@ -58,6 +67,14 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
     }
   }
 
+  /// Whether it runs on as many threads as it is told.
+  private var takesThreads: Bool {
+    switch self {
+    case .training, .inference, .peak: true
+    case .decoding, .preparation, .weightImport, .auroc, .kernel, .scaling: false
+    }
+  }
+
   var description: String {
     switch self {
     case .training(let batch): "training-b\(batch)"
@@ -68,6 +85,7 @@ enum RowName: Equatable, CustomStringConvertible, ExpressibleByArgument {
     case .auroc: "auroc"
     case .peak: "peak"
     case .kernel(let kernel): "kernel-\(kernel.rawValue)"
+    case .scaling(let row): "scaling-\(row)"
     }
   }
 }

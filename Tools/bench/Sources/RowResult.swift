@@ -34,10 +34,10 @@ struct RowResult {
     peakMegabytes = json["peak_mb"]?.double
   }
 
-  init(_ name: RowName, _ work: Work, _ measurement: Measurement, peakMegabytes: Double?) {
+  init(_ name: RowName, unit: String, subject: String, _ measurement: Measurement, peakMegabytes: Double?) {
     self.name = name.description
-    unit = work.unit.text
-    subject = work.subject
+    self.unit = unit
+    self.subject = subject
     median = measurement.median
     minimum = measurement.minimum
     maximum = measurement.maximum
@@ -48,9 +48,21 @@ struct RowResult {
 extension Settings {
   /// Prepares and measures a row in this process. `isAlone`: no other row runs in it.
   func measure(_ name: RowName, isAlone: Bool) throws -> RowResult {
-    let work = try prepare(name)
-    let measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
-    return RowResult(name, work, measurement, peakMegabytes: isAlone ? Machine.peakMegabytes : nil)
+    let (work, unit, measurement): (Work, String, Measurement)
+    if case .scaling(let row) = name {
+      work = try prepare(row)
+      var alone = self
+      alone.threads = 1
+      measurement = try Measurement(
+        of: work, over: alone.prepare(row), warmUp: warmUp, rounds: rounds, seconds: seconds)
+      unit = "×"
+    } else {
+      work = try prepare(name)
+      measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      unit = work.unit.text
+    }
+    return RowResult(
+      name, unit: unit, subject: work.subject, measurement, peakMegabytes: isAlone ? Machine.peakMegabytes : nil)
   }
 
   private func prepare(_ name: RowName) throws -> Work {
@@ -63,6 +75,7 @@ extension Settings {
     case .auroc: try areaUnderCurve()
     case .peak: peak()
     case .kernel(let kernel): self.kernel(kernel)
+    case .scaling: preconditionFailure("two works, not one")
     }
   }
 }

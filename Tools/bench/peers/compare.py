@@ -25,6 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TITLES = {"training-b16": "training b16", "inference-b16": "inference b16", "inference-b1": "inference b1"}
 TRAINING = "training-b16"
 INFERENCE = tuple(row for row in measurement.ROWS if row.startswith("inference"))
+# Ours alone: the processor's peak, and what training and the peak gain from threads, those of one thread and of all in turns.
+LIMITS = ("peak", f"scaling-{TRAINING}", "scaling-peak")
 JEMALLOC = {"LD_PRELOAD": "libjemalloc.so.2", "MALLOC_CONF": "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 # One process compiles, and its time is the contender's, not that of others.
 COMPILE = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
@@ -48,8 +50,6 @@ class Contender:
     missing: str | None = None
     # It compiles for minutes, in each measurement again.
     compiles: bool = False
-    # Another number of threads than the others have.
-    threads: int | None = None
     # Ours in another configuration: shown, but neither a peer nor what the ratios are of.
     is_variant: bool = False
 
@@ -63,7 +63,6 @@ def contenders(options):
     ours = [options.bench, "--json", "--device", options.device]
     found = [
         Contender("chexnet", ours),
-        Contender("chexnet, 1 thread", ours, (TRAINING,), threads=1, is_variant=True),
         Contender("chexnet, memory-efficient", [*ours, "--memory-efficient"], (TRAINING,), is_variant=True),
         Contender("PyTorch", eager, missing=torch),
         Contender("PyTorch, jemalloc", eager, environment=JEMALLOC, missing=jemalloc),
@@ -98,7 +97,7 @@ def busy_seconds():
 def run(contender, row, options, models):
     """One measurement: what the contender printed, and `others`, the processors that others used meanwhile."""
     command = [
-        *contender.command, "--row", row, "--threads", str(contender.threads or options.threads),
+        *contender.command, "--row", row, "--threads", str(options.threads),
         "--warm-up", str(options.warm_up), "--rounds", str(options.repeats), "--seconds", str(options.seconds),
     ]
     if contender.takes_model:
@@ -143,9 +142,10 @@ def measure_all(options, field):
         wanted = [row for row in INFERENCE if row in options.rows]
         models = export(wanted, folder) if any(c.takes_model and not c.missing for c in field) else {}
         for number in range(1, options.rounds + 1):
-            peak = run(Contender("peak", field[0].command), "peak", options, models)
-            if "error" not in peak:
-                measurements.append({"round": number, "contender": "peak", **peak})
+            for row in LIMITS if options.threads > 1 else LIMITS[:1]:
+                limit = run(Contender(row, field[0].command), row, options, models)
+                if "error" not in limit:
+                    measurements.append({"round": number, "contender": row, **limit})
             for row in options.rows:
                 for contender in field:
                     if contender.name in failures or row not in contender.rows:
@@ -186,7 +186,7 @@ def ratios(cells, rows):
     for row in rows:
         peers = {
             name: cell for (name, its_row), cell in cells.items()
-            if its_row == row and name != "peak" and not name.startswith("chexnet")
+            if its_row == row and not name.startswith("chexnet")
         }
         if not peers:
             continue
@@ -258,10 +258,10 @@ def notes(options, measurements, failures, ratio, machine):
             f"Training: {TRAINING_GFLOP} GFLOP an image are {share:.0f} % of the FMA peak measured in the same run, "
             f"{peak['images_per_second']:.0f} GFLOP/s."
         )
-    alone = cells.get(("chexnet, 1 thread", TRAINING))
-    if training and alone and options.threads > 1:
-        scale = training["images_per_second"] / alone["images_per_second"]
-        yield f"Training, 1 → {options.threads} threads: {scale:.2f}×{star(training)}."
+    scales = [cells.get((row, row)) for row in LIMITS[1:]]
+    if all(scales):
+        ours, limit = (f"{scale['images_per_second']:.2f}×{star(scale)}" for scale in scales)
+        yield f"Training, 1 → {options.threads} threads, step by step in turns: {ours} (the FMA peak: {limit})."
     for row, found in ratio.items():
         yield f"Best peers, {TITLES[row]}: fastest {found['fastest_peer']}, smallest {found['smallest_peer']}."
     for name, reason in failures.items():
