@@ -5,4 +5,5 @@
 #define CK_NV 2
 #pragma clang attribute push( \
   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,prfchw"))), apply_to = function)
-#include "vector.h"
+#include "vector_table.h"
+#pragma clang attribute pop

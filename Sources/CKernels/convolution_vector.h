@@ -4,7 +4,7 @@
 // depend on how a map was cut into tiles.
 #include "vector.h"
 
-typedef enum { STORE, STORE_RECTIFIED, STORE_SUMMED, ACCUMULATE_GATED } finish_kind;
+typedef enum { STORE, STORE_FLOAT, STORE_RECTIFIED, STORE_SUMMED, ACCUMULATE_GATED } finish_kind;
 
 /// What happens to the sums, and with which vectors of 32 channels.
 typedef struct {
@@ -22,39 +22,50 @@ CK_INLINE void chunk(
   int mr, ptrdiff_t stride, const ck_tile *t, const finish *f, ptrdiff_t row, ptrdiff_t q, ptrdiff_t column,
   fetching fetch) {
   vec acc[CK_MR][CK_NV];
-  float *out = t->output + row * t->output_pitch + q * CK_LANES + column;
+  int is_float = f->kind == STORE_FLOAT || f->kind == ACCUMULATE_GATED;
+  ptrdiff_t place = row * t->output_pitch + q * CK_LANES + column;
+  act *out = (act *)t->output + place;
+  float *out_float = (float *)t->output + place;
   // The output's lines are on their way to this core, for writing, while the sums are made.
   CK_UNROLL for (int r = 0; r < mr; r++) {
-    __builtin_prefetch(out + r * CK_LANES, 1, 3);
-    if (CK_VL * CK_NV > 16) __builtin_prefetch(out + r * CK_LANES + 16, 1, 3);
+    const char *line = is_float ? (const char *)(out_float + r * CK_LANES) : (const char *)(out + r * CK_LANES);
+    __builtin_prefetch(line, 1, 3);
+    if (CK_VL * CK_NV > 16 && (is_float || !CK_IS_BF16)) __builtin_prefetch(line + CK_LINE, 1, 3);
     CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[r][j] = (vec){0};
   }
-  const float *first = t->input + row * t->input_pitch + q * stride;
-  const float *weights = t->weights + column;
+  const act *first = (const act *)t->input + row * t->input_pitch + q * stride;
+  const act *weights = (const act *)t->weights + column * CK_WORD;
   for (ptrdiff_t s = 0; s < t->segments; s++) {
-    const float *input = first + t->segment[s];
+    const act *input = first + t->segment[s];
 #pragma clang loop unroll_count(4)
-    for (ptrdiff_t d = 0; d < t->depth; d++) {
+    for (ptrdiff_t d = 0; d < t->depth; d += CK_WORD) {
       if (d % 2 == 0) fetch_line(&fetch);
-      vec b[CK_NV];
-      CK_UNROLL for (int j = 0; j < CK_NV; j++) b[j] = load(weights + j * CK_VL);
-      weights += CK_LANES;
-      CK_UNROLL for (int r = 0; r < mr; r++)
-        CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[r][j] += input[r * stride + d] * b[j];
+      words w[CK_NV];
+      CK_UNROLL for (int j = 0; j < CK_NV; j++) w[j] = load_words(weights + j * CK_VL * CK_WORD);
+      weights += CK_LANES * CK_WORD;
+      CK_UNROLL for (int step = 0; step < CK_STEPS; step++) {
+        vec b[CK_NV];
+        CK_UNROLL for (int j = 0; j < CK_NV; j++) b[j] = operand(w[j], step);
+        CK_UNROLL for (int r = 0; r < mr; r++)
+          CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[r][j] = add_product(acc[r][j], input + r * stride + d, step, b[j]);
+      }
     }
   }
   CK_UNROLL for (int j = 0; j < CK_NV; j++) {
     ptrdiff_t k = column + j * CK_VL;
-    float *o = out + j * CK_VL;
+    act *o = out + j * CK_VL;
+    float *o_float = out_float + j * CK_VL;
     if (f->kind == STORE) {
-      CK_UNROLL for (int r = 0; r < mr; r++) store_vec(o + r * CK_LANES, acc[r][j]);
+      CK_UNROLL for (int r = 0; r < mr; r++) store_act(o + r * CK_LANES, acc[r][j]);
+    } else if (f->kind == STORE_FLOAT) {
+      CK_UNROLL for (int r = 0; r < mr; r++) store_vec(o_float + r * CK_LANES, acc[r][j]);
     } else if (f->kind == STORE_RECTIFIED) {
       vec bias = load(f->constant + k);
-      CK_UNROLL for (int r = 0; r < mr; r++) store_vec(o + r * CK_LANES, relu(acc[r][j] + bias));
+      CK_UNROLL for (int r = 0; r < mr; r++) store_act(o + r * CK_LANES, relu(acc[r][j] + bias));
     } else if (f->kind == STORE_SUMMED) {
       vec pivot = load(f->constant + k), sum = load(f->sum + k), square = load(f->second + k);
       CK_UNROLL for (int r = 0; r < mr; r++) {
-        store_vec(o + r * CK_LANES, acc[r][j]);
+        store_act(o + r * CK_LANES, acc[r][j]);
         vec centered = acc[r][j] - pivot;
         sum += centered;
         square += centered * centered;
@@ -63,14 +74,14 @@ CK_INLINE void chunk(
       store_vec(f->second + k, square);
     } else {
       const ck_gate *g = f->gate;
-      const float *activation = g->activation + row * g->activation_pitch + q * CK_LANES + k;
-      const float *x = g->x + row * t->output_pitch + q * CK_LANES + k;
-      vec mean = load(g->mean + k), scale = load(g->scale + k), sum = load(g->sum + k), product = load(g->product + k);
+      const act *x = (const act *)g->x + place + j * CK_VL;
+      vec mean = load(g->mean + k), scale = load(g->scale + k), shift = load(g->shift + k);
+      vec sum = load(g->sum + k), product = load(g->product + k);
       CK_UNROLL for (int r = 0; r < mr; r++) {
-        vec d = keep(load(activation + r * CK_LANES) > 0, acc[r][j]);
+        vec value = load_act(x + r * CK_LANES), d = keep(value * scale + shift > 0, acc[r][j]);
         sum += d;
-        product += d * (load(x + r * CK_LANES) - mean);
-        store_vec(o + r * CK_LANES, load(o + r * CK_LANES) + scale * d);
+        product += d * (value - mean);
+        store_vec(o_float + r * CK_LANES, load(o_float + r * CK_LANES) + scale * d);
       }
       store_vec(g->sum + k, sum);
       store_vec(g->product + k, product);
@@ -123,6 +134,12 @@ static void store(const ck_tile *t) {
   finish f = {.kind = STORE};
   if (t->stride == CK_LANES) convolve(t, CK_LANES, &f);
   else store_strided(t);
+}
+
+static void store_float(const ck_tile *t) {
+  finish f = {.kind = STORE_FLOAT};
+  if (t->stride == CK_LANES) convolve(t, CK_LANES, &f);
+  else convolve(t, t->stride, &f);
 }
 
 static void store_rectified(const ck_tile *t, const float *bias) {

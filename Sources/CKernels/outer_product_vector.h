@@ -1,4 +1,4 @@
-// The weight gradient: 8 inputs × 32 channels stay in registers while the pixels pass by, in order.
+// The weight gradient: 8 inputs × 32 channels stay in registers while the pixels, or pairs of them, pass by, in order.
 #include "vector.h"
 
 enum { INPUTS = 8 };
@@ -10,17 +10,21 @@ CK_INLINE void eight(
   CK_UNROLL for (int i = 0; i < INPUTS; i++)
     CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[i][j] = load(weights + i * CK_LANES + j * CK_VL);
   for (ptrdiff_t r = 0; r < p->rows; r++) {
-    const float *input = p->input + r * p->input_pitch + d;
-    const float *gradient = p->gradient + r * p->gradient_pitch + column;
+    const act *input = (const act *)p->input + (r * p->input_pitch + d) * CK_WORD;
+    const act *gradient = (const act *)p->gradient + (r * p->gradient_pitch + column) * CK_WORD;
 #pragma clang loop unroll_count(2)
     for (ptrdiff_t q = 0; q < p->width; q++) {
       if (q % 2 == 0) fetch_line(&fetch);
-      vec g[CK_NV];
-      CK_UNROLL for (int j = 0; j < CK_NV; j++) g[j] = load(gradient + j * CK_VL);
-      CK_UNROLL for (int i = 0; i < INPUTS; i++)
-        CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[i][j] += input[i] * g[j];
-      input += stride;
-      gradient += CK_LANES;
+      words w[CK_NV];
+      CK_UNROLL for (int j = 0; j < CK_NV; j++) w[j] = load_words(gradient + j * CK_VL * CK_WORD);
+      CK_UNROLL for (int step = 0; step < CK_STEPS; step++) {
+        vec g[CK_NV];
+        CK_UNROLL for (int j = 0; j < CK_NV; j++) g[j] = operand(w[j], step);
+        CK_UNROLL for (int i = 0; i < INPUTS; i++)
+          CK_UNROLL for (int j = 0; j < CK_NV; j++) acc[i][j] = add_product(acc[i][j], input + i * CK_WORD, step, g[j]);
+      }
+      input += stride * CK_WORD;
+      gradient += CK_LANES * CK_WORD;
     }
   }
   CK_UNROLL for (int i = 0; i < INPUTS; i++)

@@ -1,26 +1,23 @@
-#include "families.h"
+#include "tables.h"
 
-ck_kernels ck_kernels_of(ck_level level) {
+ck_kernels ck_kernels_of(ck_level level, ck_precision precision) {
   ck_kernels table;
-  ck_fill_convolution_ref(&table);
-  ck_fill_outer_product_ref(&table);
-  ck_fill_packing_ref(&table);
-  ck_fill_winograd_ref(&table);
-  ck_fill_pooling_ref(&table);
-  ck_fill_optimizer_ref(&table);
-  ck_fill_peak_ref(&table);
-  ck_level best = ck_best_level();
-  if (level > best) level = best;
+  int isBF16 = precision == CK_BF16;
+  (isBF16 ? ck_fill_reference_bf16 : ck_fill_reference_fp32)(&table);
+  while (!ck_can_run(level)) level--;
+  switch (level) {
+    case CK_REFERENCE: break;
 #if defined(__x86_64__)
-  if (level >= CK_AVX512) {
-    ck_fill_convolution_avx512(&table);
-    ck_fill_outer_product_avx512(&table);
-    ck_fill_packing_avx512(&table);
-    ck_fill_winograd_avx512(&table);
-    ck_fill_pooling_avx512(&table);
-    ck_fill_optimizer_avx512(&table);
-    ck_fill_peak_avx512(&table);
-  }
+    case CK_AVX2: (isBF16 ? ck_fill_avx2_bf16 : ck_fill_avx2_fp32)(&table); break;
+    case CK_AVX512: (isBF16 ? ck_fill_avx512_bf16 : ck_fill_avx512_fp32)(&table); break;
+    case CK_AVX512_BF16: (isBF16 ? ck_fill_avx512bf16_bf16 : ck_fill_avx512_fp32)(&table); break;
+    case CK_NEON: break;
+#elif defined(__aarch64__)
+    case CK_NEON: (isBF16 ? ck_fill_neon_bf16 : ck_fill_neon_fp32)(&table); break;
+    case CK_AVX2: case CK_AVX512: case CK_AVX512_BF16: break;
+#else
+    default: break;
 #endif
+  }
   return table;
 }

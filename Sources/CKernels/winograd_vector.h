@@ -30,14 +30,14 @@ typedef enum { NORMALIZED, RESOLVED } source_kind;
 
 /// A map and what is made of its pixels: max(0, first · x + second), or g − first − second · x.
 typedef struct {
-  source_kind kind;
-  const float *x, *g;
+  const act *x;
+  const float *g;
   vec first, second;
 } source;
 
 CK_INLINE vec value(const source *s, source_kind kind, ptrdiff_t at) {
-  return kind == NORMALIZED ? relu(load(s->x + at) * s->first + s->second)
-                            : load(s->g + at) - s->first - s->second * load(s->x + at);
+  vec x = load_act(s->x + at);
+  return kind == NORMALIZED ? relu(x * s->first + s->second) : load(s->g + at) - s->first - s->second * x;
 }
 
 /// Bᵀ of four rows of column `x` from row `y` on; zero outside of the map. `whole`: all four rows lie in it.
@@ -50,24 +50,24 @@ CK_INLINE four column(const source *s, source_kind kind, int whole, const ck_til
 }
 
 CK_INLINE void transform_run(
-  float *out, ptrdiff_t pitch, const source *s, source_kind kind, int whole, const ck_tiles *t, tile_run run) {
+  act *out, ptrdiff_t pitch, const source *s, source_kind kind, int whole, const ck_tiles *t, tile_run run) {
   ptrdiff_t y = 2 * run.row - 1, x = 2 * run.column - 1;
   four a = column(s, kind, whole, t, y, x), b = column(s, kind, whole, t, y, x + 1);
   for (ptrdiff_t i = 0; i < run.count; i++, out += CK_LANES, x += 2) {
     four c = column(s, kind, whole, t, y, x + 2), d = column(s, kind, whole, t, y, x + 3);
     CK_UNROLL for (int p = 0; p < 4; p++) {
-      float *o = out + 4 * p * pitch;
-      store_vec(o, a.at[p] - c.at[p]);
-      store_vec(o + pitch, b.at[p] + c.at[p]);
-      store_vec(o + 2 * pitch, c.at[p] - b.at[p]);
-      store_vec(o + 3 * pitch, b.at[p] - d.at[p]);
+      act *o = out + 4 * p * pitch;
+      store_act(o, a.at[p] - c.at[p]);
+      store_act(o + pitch, b.at[p] + c.at[p]);
+      store_act(o + 2 * pitch, c.at[p] - b.at[p]);
+      store_act(o + 3 * pitch, b.at[p] - d.at[p]);
     }
     a = c;
     b = d;
   }
 }
 
-CK_INLINE void transform(float *out, ptrdiff_t pitch, const source *s, source_kind kind, const ck_tiles *t) {
+CK_INLINE void transform(act *out, ptrdiff_t pitch, const source *s, source_kind kind, const ck_tiles *t) {
   for (ptrdiff_t done = 0; done < t->count;) {
     tile_run run = run_at(t, done);
     if (run.row > 0 && 2 * run.row + 3 <= t->height) transform_run(out + done * CK_LANES, pitch, s, kind, 1, t, run);
@@ -77,20 +77,24 @@ CK_INLINE void transform(float *out, ptrdiff_t pitch, const source *s, source_ki
 }
 
 static void transform_normalized(
-  float *out, ptrdiff_t pitch, const float *x, const float *scale, const float *shift, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const void *x, const float *scale, const float *shift, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     ptrdiff_t k = j * CK_VL;
-    source s = {.x = x + k, .first = load(scale + k), .second = load(shift + k)};
-    transform(out + k, pitch, &s, NORMALIZED, t);
+    source s = {.x = (const act *)x + k, .first = load(scale + k), .second = load(shift + k)};
+    transform((act *)out + k, pitch, &s, NORMALIZED, t);
   }
 }
 
+CK_INLINE source source_of(const float *g, const void *x, const ck_line *line, ptrdiff_t k) {
+  return (source){(const act *)x + k, g + k, load(line->constant + k), load(line->slope + k)};
+}
+
 static void transform_resolved(
-  float *out, ptrdiff_t pitch, const float *g, const float *x, const ck_line *line, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const float *g, const void *x, const ck_line *line, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     ptrdiff_t k = j * CK_VL;
-    source s = {.x = x + k, .g = g + k, .first = load(line->constant + k), .second = load(line->slope + k)};
-    transform(out + k, pitch, &s, RESOLVED, t);
+    source s = source_of(g, x, line, k);
+    transform((act *)out + k, pitch, &s, RESOLVED, t);
   }
 }
 
@@ -104,22 +108,22 @@ CK_INLINE four spread_column(const source *s, const ck_tiles *t, ptrdiff_t y, pt
 }
 
 static void spread_resolved(
-  float *out, ptrdiff_t pitch, const float *g, const float *x, const ck_line *line, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const float *g, const void *x, const ck_line *line, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     ptrdiff_t k = j * CK_VL;
-    source s = {.x = x + k, .g = g + k, .first = load(line->constant + k), .second = load(line->slope + k)};
+    source s = source_of(g, x, line, k);
     for (ptrdiff_t done = 0; done < t->count;) {
       tile_run run = run_at(t, done);
-      float *tile = out + k + done * CK_LANES;
+      act *tile = (act *)out + k + done * CK_LANES;
       for (ptrdiff_t i = 0; i < run.count; i++, tile += CK_LANES) {
         ptrdiff_t left = 2 * (run.column + i);
         four a = spread_column(&s, t, 2 * run.row, left), b = spread_column(&s, t, 2 * run.row, left + 1);
         CK_UNROLL for (int p = 0; p < 4; p++) {
-          float *o = tile + 4 * p * pitch;
-          store_vec(o, a.at[p]);
-          store_vec(o + pitch, a.at[p] + b.at[p]);
-          store_vec(o + 2 * pitch, a.at[p] - b.at[p]);
-          store_vec(o + 3 * pitch, -b.at[p]);
+          act *o = tile + 4 * p * pitch;
+          store_act(o, a.at[p]);
+          store_act(o + pitch, a.at[p] + b.at[p]);
+          store_act(o + 2 * pitch, a.at[p] - b.at[p]);
+          store_act(o + 3 * pitch, -b.at[p]);
         }
       }
       done += run.count;
@@ -131,30 +135,30 @@ typedef enum { GATHER, GATHER_SUMMED, GATHER_GATED } gather_kind;
 
 /// What becomes of a vector's outputs, and its sums.
 typedef struct {
-  const float *x;
+  const act *x;
   /// Pivot, or shift.
   vec constant;
   vec scale, mean;
   vec sum, second;
 } gathering;
 
-CK_INLINE void put_output(float *out, vec y, ptrdiff_t at, gather_kind kind, gathering *g) {
+CK_INLINE void put_output(act *out, vec y, ptrdiff_t at, gather_kind kind, gathering *g) {
   if (kind == GATHER_SUMMED) {
     vec centered = y - g->constant;
     g->sum += centered;
     g->second += centered * centered;
   } else if (kind == GATHER_GATED) {
-    vec x = load(g->x + at);
+    vec x = load_act(g->x + at);
     y = keep(x * g->scale + g->constant > 0, y);
     g->sum += y;
     g->second += y * (x - g->mean);
     y *= g->scale;
   }
-  store_vec(out + at, y);
+  store_act(out + at, y);
 }
 
 CK_INLINE void gather_tiles(
-  float *out, const float *m, ptrdiff_t pitch, gather_kind kind, const ck_tiles *t, gathering *g) {
+  act *out, const float *m, ptrdiff_t pitch, gather_kind kind, const ck_tiles *t, gathering *g) {
   for (ptrdiff_t done = 0; done < t->count;) {
     tile_run run = run_at(t, done);
     for (ptrdiff_t i = 0; i < run.count; i++) {
@@ -178,31 +182,30 @@ CK_INLINE void gather_tiles(
   }
 }
 
-static void gather(float *out, const float *m, ptrdiff_t pitch, const ck_tiles *t) {
+static void gather(void *out, const float *m, ptrdiff_t pitch, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     gathering g = {0};
-    gather_tiles(out + j * CK_VL, m + j * CK_VL, pitch, GATHER, t, &g);
+    gather_tiles((act *)out + j * CK_VL, m + j * CK_VL, pitch, GATHER, t, &g);
   }
 }
 
 static void gather_summed(
-  float *out, const float *m, ptrdiff_t pitch, const float *pivot, float *sum, float *square, const ck_tiles *t) {
+  void *out, const float *m, ptrdiff_t pitch, const float *pivot, float *sum, float *square, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     ptrdiff_t k = j * CK_VL;
     gathering g = {.constant = load(pivot + k), .sum = load(sum + k), .second = load(square + k)};
-    gather_tiles(out + k, m + k, pitch, GATHER_SUMMED, t, &g);
+    gather_tiles((act *)out + k, m + k, pitch, GATHER_SUMMED, t, &g);
     store_vec(sum + k, g.sum);
     store_vec(square + k, g.second);
   }
 }
 
-static void gather_gated(
-  float *out, const float *m, ptrdiff_t pitch, const float *shift, const ck_gate *gate, const ck_tiles *t) {
+static void gather_gated(void *out, const float *m, ptrdiff_t pitch, const ck_gate *gate, const ck_tiles *t) {
   for (int j = 0; j < CK_PV; j++) {
     ptrdiff_t k = j * CK_VL;
-    gathering g = {gate->x + k,         load(shift + k),     load(gate->scale + k),
-                   load(gate->mean + k), load(gate->sum + k), load(gate->product + k)};
-    gather_tiles(out + k, m + k, pitch, GATHER_GATED, t, &g);
+    gathering g = {(const act *)gate->x + k, load(gate->shift + k), load(gate->scale + k),
+                   load(gate->mean + k),     load(gate->sum + k),   load(gate->product + k)};
+    gather_tiles((act *)out + k, m + k, pitch, GATHER_GATED, t, &g);
     store_vec(gate->sum + k, g.sum);
     store_vec(gate->product + k, g.second);
   }
@@ -210,33 +213,50 @@ static void gather_gated(
 
 // Weights are few: in double, so that only the last rounding is left of what the transform would add to each output's error.
 
+// Where a vector of doubles is wider than the set's registers: these are inlined, so how they would be passed is of no matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+
 typedef double wide __attribute__((vector_size(CK_VL * 8)));
 
-CK_INLINE wide widen(const float *p) { return __builtin_convertvector(load(p), wide); }
-CK_INLINE void store_narrow(float *p, wide v) { store_vec(p, __builtin_convertvector(v, vec)); }
+CK_INLINE wide widen_vec(const float *p) { return __builtin_convertvector(load(p), wide); }
+CK_INLINE vec narrow_vec(wide v) { return __builtin_convertvector(v, vec); }
 
 enum { BLOCK = CK_LANES * CK_LANES };
 
-static void transform_weights(float *out, ptrdiff_t pitch, const float *taps) {
-  for (ptrdiff_t w = 0; w < BLOCK; w += CK_VL) {
-    wide rows[4][3];
-    CK_UNROLL for (int c = 0; c < 3; c++) {
-      wide top = widen(taps + c * BLOCK + w), middle = widen(taps + (3 + c) * BLOCK + w);
-      wide bottom = widen(taps + (6 + c) * BLOCK + w), outer = top + bottom;
-      rows[0][c] = top;
-      rows[1][c] = 0.5 * (outer + middle);
-      rows[2][c] = 0.5 * (outer - middle);
-      rows[3][c] = bottom;
-    }
-    CK_UNROLL for (int p = 0; p < 4; p++) {
-      float *o = out + 4 * p * pitch + w;
-      wide outer = rows[p][0] + rows[p][2];
-      store_narrow(o, rows[p][0]);
-      store_narrow(o + pitch, 0.5 * (outer + rows[p][1]));
-      store_narrow(o + 2 * pitch, 0.5 * (outer - rows[p][1]));
-      store_narrow(o + 3 * pitch, rows[p][2]);
-    }
+/// The 16 places of CK_VL weights whose taps are BLOCK apart.
+CK_INLINE void transform_taps(vec places[16], const float *taps) {
+  wide rows[4][3];
+  CK_UNROLL for (int c = 0; c < 3; c++) {
+    wide top = widen_vec(taps + c * BLOCK), middle = widen_vec(taps + (3 + c) * BLOCK);
+    wide bottom = widen_vec(taps + (6 + c) * BLOCK), outer = top + bottom;
+    rows[0][c] = top;
+    rows[1][c] = 0.5 * (outer + middle);
+    rows[2][c] = 0.5 * (outer - middle);
+    rows[3][c] = bottom;
   }
+  CK_UNROLL for (int p = 0; p < 4; p++) {
+    wide outer = rows[p][0] + rows[p][2];
+    places[4 * p] = narrow_vec(rows[p][0]);
+    places[4 * p + 1] = narrow_vec(0.5 * (outer + rows[p][1]));
+    places[4 * p + 2] = narrow_vec(0.5 * (outer - rows[p][1]));
+    places[4 * p + 3] = narrow_vec(rows[p][2]);
+  }
+}
+
+static void transform_weights(void *out, ptrdiff_t pitch, const float *taps) {
+  for (ptrdiff_t i = 0; i < CK_LANES; i += CK_WORD)
+    for (ptrdiff_t k = 0; k < CK_LANES; k += CK_VL) {
+      act *o = (act *)out + weight_at(i, k);
+      vec places[16];
+      transform_taps(places, taps + i * CK_LANES + k);
+#if CK_IS_BF16
+      vec next[16];
+      transform_taps(next, taps + (i + 1) * CK_LANES + k);
+      CK_UNROLL for (int p = 0; p < 16; p++) store_words(o + p * pitch, pair_of(places[p], next[p]));
+#else
+      CK_UNROLL for (int p = 0; p < 16; p++) store_act(o + p * pitch, places[p]);
+#endif
+    }
 }
 
 static void gather_weights(
@@ -246,7 +266,7 @@ static void gather_weights(
     CK_UNROLL for (int q = 0; q < 4; q++) {
       wide u[4] = {{0}};
       for (ptrdiff_t n = 0; n < groups; n++)
-        CK_UNROLL for (int p = 0; p < 4; p++) u[p] += widen(places + n * group_stride + (4 * p + q) * pitch + w);
+        CK_UNROLL for (int p = 0; p < 4; p++) u[p] += widen_vec(places + n * group_stride + (4 * p + q) * pitch + w);
       wide even = 0.5 * (u[1] + u[2]);
       rows[0][q] = u[0] + even;
       rows[1][q] = 0.5 * (u[1] - u[2]);
@@ -255,9 +275,9 @@ static void gather_weights(
     CK_UNROLL for (int r = 0; r < 3; r++) {
       float *tap = taps + 3 * r * BLOCK + w;
       wide even = 0.5 * (rows[r][1] + rows[r][2]);
-      store_narrow(tap, rows[r][0] + even);
-      store_narrow(tap + BLOCK, 0.5 * (rows[r][1] - rows[r][2]));
-      store_narrow(tap + 2 * BLOCK, even + rows[r][3]);
+      store_vec(tap, narrow_vec(rows[r][0] + even));
+      store_vec(tap + BLOCK, narrow_vec(0.5 * (rows[r][1] - rows[r][2])));
+      store_vec(tap + 2 * BLOCK, narrow_vec(even + rows[r][3]));
     }
   }
 }

@@ -65,6 +65,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var loss = LossKind.bce
   public var uncertain = UncertainPolicy.ignore
   public var augmentation = AugmentationKind.cropFlip
+  /// Of the activations, in training and validation.
+  public var precision = Precision.fp32
   public var seed: UInt64 = 123
   public var allowsPatientOverlap = false
 
@@ -92,7 +94,7 @@ public struct TrainingOptions: Equatable, Sendable {
       ("weight-decay", JSONValue(weightDecay)), ("schedule", .string(schedule.rawValue)),
       ("plateau-patience", JSONValue(plateauPatience)), ("clip-norm", JSONValue(clipNorm)),
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
-      ("augment", .string(augmentation.rawValue)), ("seed", .string(String(seed))),
+      ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)), ("seed", .string(String(seed))),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),
     ])
   }

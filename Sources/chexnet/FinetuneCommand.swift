@@ -106,6 +106,9 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: deviceHelp)
   var device = "auto"
 
+  @Option(help: "Of the activations: fp32, or bf16 (half the memory, and twice the speed where the processor has it).")
+  var precision = Precision.fp32
+
   @Flag(
     help: "Make bottlenecks again on the way back instead of keeping them: less memory, more time, the same numbers.")
   var memoryEfficient = false
@@ -137,7 +140,8 @@ struct FinetuneCommand: ParsableCommand {
   func run() throws {
     let (path, policy) = try runDirectory()
     let pool = ThreadPool(threads: threads)
-    let backend = try backend(named: device, pool: pool, isMemoryEfficient: memoryEfficient)
+    let backend = try backend(
+      named: device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
     let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
     let line = ProgressLine(progress)
     Interruption.listen()
@@ -173,6 +177,7 @@ struct FinetuneCommand: ParsableCommand {
     options.loss = loss
     options.uncertain = uncertain
     options.augmentation = augment
+    options.precision = precision
     options.seed = seed
     options.allowsPatientOverlap = allowPatientOverlap
     return options
@@ -208,4 +213,5 @@ extension TrainingOptions.LossKind: ExpressibleByArgument {}
 extension TrainingOptions.UncertainPolicy: ExpressibleByArgument {}
 extension TrainingOptions.AugmentationKind: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 extension ProgressLine.Style: ExpressibleByArgument {}

@@ -5,26 +5,29 @@ import Testing
   @Test(arguments: [1, 3, 4, 7, 30]) func `runs of pixels are normalised and resolved as the reference does`(
     pixels: Int
   ) {
-    expectSameOfEveryLevel([pixels * 32, pixels * 32, 32, 32, pixels * 32], seed: 1, "\(pixels) pixels") {
-      kernels, arrays in
-      kernels.packing.normalize(arrays[0], arrays[1], arrays[2], arrays[3], pixels)
-      let line = ck_line(constant: arrays[2], slope: arrays[3])
-      withUnsafePointer(to: line) { kernels.packing.resolve(arrays[4], arrays[0], arrays[1], $0, pixels) }
+    let size = pixels * 32
+    expectSameOfEveryLevel(
+      activations: [size, size, size, size, size], floats: [32, 32, size, size], seed: 1, "\(pixels) pixels"
+    ) { kernels, a, f in
+      kernels.packing.normalize(a[0], a[1], f[0], f[1], pixels)
+      let line = ck_line(constant: f[0], slope: f[1])
+      withUnsafePointer(to: line) {
+        kernels.packing.resolve(a[2], a[3], a[1], $0, pixels)
+        kernels.packing.resolve_float(a[4], f[2], a[1], $0, pixels)
+      }
+      kernels.packing.widen(f[3], a[1], size)
     }
   }
 
   @Test(arguments: [(1, 2), (2, 3), (3, 8), (2, 9)])
   func `pools of odd and even widths are the reference's`(rows: Int, width: Int) {
     let (out, map) = (rows * (width / 2) * 32, 2 * rows * width * 32)
-    expectSameOfEveryLevel([out, map, 32, 32, map, map, 32, 32, 32], seed: 3, "\(rows) rows of \(width)") {
-      kernels, arrays in
-      kernels.packing.normalize_pooled(arrays[0], arrays[1], arrays[2], arrays[3], rows, width / 2, width)
-      let gate = ck_gate(
-        activation: arrays[5], activation_pitch: 0, x: arrays[1], mean: arrays[6], scale: arrays[2], sum: arrays[7],
-        product: arrays[8])
-      withUnsafePointer(to: gate) {
-        kernels.pooling.average_unpool(arrays[4], arrays[0], arrays[3], $0, rows, width / 2, width)
-      }
+    expectSameOfEveryLevel(
+      activations: [out, map], floats: [map, out, 32, 32, 32, 32, 32], seed: 3, "\(rows) rows of \(width)"
+    ) { kernels, a, f in
+      kernels.packing.normalize_pooled(a[0], a[1], f[2], f[3], rows, width / 2, width)
+      let gate = ck_gate(x: a[1], mean: f[4], scale: f[2], shift: f[3], sum: f[5], product: f[6])
+      withUnsafePointer(to: gate) { kernels.pooling.average_unpool(f[0], f[1], $0, rows, width / 2, width) }
     }
   }
 }
@@ -33,32 +36,30 @@ import Testing
   @Test(arguments: [(1, 1), (2, 2), (3, 5), (6, 7), (5, 8)])
   func `the maximum's pool and gradient are the reference's`(height: Int, width: Int) {
     let (map, pooled) = (height * width * 32, (height + 1) / 2 * ((width + 1) / 2) * 32)
-    expectSameOfEveryLevel([map, pooled, pooled, 32, 32, map], seed: 4, "\(height)×\(width)") { kernels, arrays in
+    expectSameOfEveryLevel(
+      activations: [map, pooled, pooled, map], floats: [32, 32], seed: 4, "\(height)×\(width)"
+    ) { kernels, a, f in
       for row in 0..<(height + 1) / 2 {
-        let rows = (2 * row - 1...2 * row + 1).map { $0 < 0 || $0 >= height ? nil : arrays[0] + $0 * width * 32 }
+        let rows = (2 * row - 1...2 * row + 1).map { $0 < 0 || $0 >= height ? nil : a[0, at: $0 * width * 32] }
         guard let middle = rows[1] else { continue }
-        let out = arrays[1] + row * ((width + 1) / 2) * 32
-        kernels.pooling.max_pool(out, rows[0], middle, rows[2], arrays[3], arrays[4], width)
+        let out = a[1, at: row * ((width + 1) / 2) * 32]
+        kernels.pooling.max_pool(out, rows[0], middle, rows[2], f[0], f[1], width)
       }
-      kernels.pooling.max_unpool(
-        arrays[5], arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], height, width)
+      kernels.pooling.max_unpool(a[3], a[0], a[1], a[2], f[0], f[1], height, width)
     }
   }
 
   @Test(arguments: [1, 2, 49]) func `the head and the sums are the reference's`(pixels: Int) {
     for floor in [0, -Float.infinity] {
       expectSameOfEveryLevel(
-        [32, pixels * 32, 32, 32, pixels * 32, 32, 32, 32, 32], seed: 5, "\(pixels) pixels, floor \(floor)"
-      ) { kernels, arrays in
-        kernels.pooling.head_sum(arrays[0], arrays[1], arrays[2], arrays[3], floor, pixels)
-        let gate = ck_gate(
-          activation: arrays[1], activation_pitch: 0, x: arrays[1], mean: arrays[6], scale: arrays[2], sum: arrays[7],
-          product: arrays[8])
-        withUnsafePointer(to: gate) {
-          kernels.pooling.head_unpool(arrays[4], arrays[5], arrays[3], floor, $0, pixels)
-        }
-        kernels.pooling.sums(arrays[1], arrays[6], arrays[7], arrays[8], pixels)
-        withUnsafePointer(to: gate) { kernels.pooling.scale_summed(arrays[4], $0, pixels) }
+        activations: [pixels * 32, pixels * 32], floats: [32, pixels * 32, 32, 32, 32, 32, 32, 32], seed: 5,
+        "\(pixels) pixels, floor \(floor)"
+      ) { kernels, a, f in
+        kernels.pooling.head_sum(f[0], a[0], f[2], f[3], floor, pixels)
+        let gate = ck_gate(x: a[0], mean: f[4], scale: f[2], shift: f[3], sum: f[5], product: f[6])
+        withUnsafePointer(to: gate) { kernels.pooling.head_unpool(f[1], f[7], floor, $0, pixels) }
+        kernels.pooling.sums(a[0], f[4], f[5], f[6], pixels)
+        withUnsafePointer(to: gate) { kernels.pooling.scale_summed(a[1], $0, pixels) }
       }
     }
   }
@@ -67,16 +68,16 @@ import Testing
 @Suite struct OptimizerTests {
   @Test(arguments: [1, 15, 16, 1000]) func `steps and norms are the reference's`(count: Int) {
     for isFirst: Int32 in [0, 1] {
-      expectSameOfEveryLevel([count, count, count, count], seed: 6, "\(count) elements") { kernels, arrays in
-        for index in 0..<count { arrays[2][index] = abs(arrays[2][index]) }
+      expectSameOfEveryLevel(floats: [count, count, count, count], seed: 6, "\(count) elements") { kernels, _, f in
+        for index in 0..<count { f[2][index] = abs(f[2][index]) }
         let sgd = ck_sgd_step(
           gradient_scale: 0.5, decay: 0.01, rate: 0.1, momentum: 0.9, nesterov: isFirst, first_step: isFirst)
-        withUnsafePointer(to: sgd) { kernels.optimizer.sgd(arrays[0], arrays[1], arrays[3], $0, count) }
+        withUnsafePointer(to: sgd) { kernels.optimizer.sgd(f[0], f[1], f[3], $0, count) }
         let adam = ck_adam_step(
           gradient_scale: 0.5, decay: 0.01, shrink: 0.999, beta1: 0.9, beta2: 0.999, rest1: 0.1, rest2: 0.001,
           step_size: 0.01, root: 0.5, epsilon: 1e-8)
-        withUnsafePointer(to: adam) { kernels.optimizer.adam(arrays[0], arrays[1], arrays[2], arrays[3], $0, count) }
-        arrays[0][0] = Float(kernels.optimizer.sum_of_squares(arrays[1], count))
+        withUnsafePointer(to: adam) { kernels.optimizer.adam(f[0], f[1], f[2], f[3], $0, count) }
+        f[0][0] = Float(kernels.optimizer.sum_of_squares(f[1], count))
       }
     }
   }

@@ -4,13 +4,14 @@ import Testing
 @testable import Engine
 
 @Suite struct CPUInferenceTests {
-  @Test(arguments: ConformanceCase.corners + [.published(ConformanceCase.densenet121, 96, 5)])
-  func `an image's logits have the same bits in any batch, place and number of threads`(network: ConformanceCase) throws
-  {
+  @Test(arguments: Precision.allCases, ConformanceCase.corners + [.published(ConformanceCase.densenet121, 96, 5)])
+  func `an image's logits have the same bits in any batch, place and number of threads`(
+    precision: Precision, network: ConformanceCase
+  ) throws {
     let plan = try network.plan(batchSize: 7)
     let (weights, images) = (network.weights(), try network.images())
     func infer(_ order: [Int], threads: Int) throws -> [Float] {
-      let session = CPUBackend(threads: threads).makeSession(plan)
+      let session = CPUBackend(threads: threads, precision).makeSession(plan)
       session.load(weights)
       let size = images.shape.count
       let pixels = order.flatMap { images.pixels[$0 * size..<($0 + 1) * size] }

@@ -1,4 +1,3 @@
-import CKernels
 import Platform
 import TestSupport
 import Tensors
@@ -8,7 +7,7 @@ import Testing
 
 private func doubles(_ values: some Sequence<Float>) -> [Double] { values.map { Double($0) } }
 
-private func cpuSession(_ plan: Plan, threads: Int = 2, level: ck_level = ck_best_level()) throws -> CPUSession {
+private func cpuSession(_ plan: Plan, threads: Int = 2, level: InstructionSet = .best) throws -> CPUSession {
   try #require(CPUBackend(threads: threads, level: level).makeSession(plan) as? CPUSession)
 }
 
@@ -16,15 +15,16 @@ private func cpuSession(_ plan: Plan, threads: Int = 2, level: ck_level = ck_bes
   private static let networks = ConformanceCase.training.filter { $0.hasDecidedGates && $0.magnitude == 1 }
 
   /// Nine threads are more than two for each group of images, whose slabs they share then.
-  @Test(arguments: networks) func `training has the same bits on any number of threads, and in less memory`(
-    network: ConformanceCase
+  @Test(arguments: Precision.allCases, networks)
+  func `training has the same bits on any number of threads, and in less memory`(
+    precision: Precision, network: ConformanceCase
   ) throws {
     let plan = try network.plan()
     let (weights, images, labels) = (network.weights(), try network.images(), network.labels)
     let isSmall = network.architecture.blockSizes.reduce(0, +) < 50
     let runs = isSmall ? [(1, false), (2, true), (3, false), (4, true), (9, false)] : [(1, false), (2, true)]
     let results = try runs.map { threads, isMemoryEfficient in
-      let backend = CPUBackend(threads: threads, isMemoryEfficient: isMemoryEfficient)
+      let backend = CPUBackend(threads: threads, precision, isMemoryEfficient: isMemoryEfficient)
       let session = backend.makeSession(plan)
       session.load(weights)
       for _ in 0..<2 {

@@ -1,4 +1,3 @@
-import CKernels
 import Platform
 import Testing
 
@@ -62,37 +61,40 @@ private struct WrongBackend: Backend {
 }
 
 @Suite struct ConformanceTests {
-  private func expectConformance(
-    _ backend: some Backend, _ conformanceCase: ConformanceCase, _ what: String
-  ) throws {
-    let deviations = try Conformance.deviations(of: backend, in: conformanceCase, pool: ThreadPool(threads: 2))
-    #expect(deviations.count >= 2)
-    for deviation in deviations {
-      #expect(deviation.isWithinBound, "\(what), \(conformanceCase): \(deviation)")
-    }
-  }
-
-  @Test(arguments: Conformance.cases)
-  func `the fused engine conforms with the best instruction set`(conformanceCase: ConformanceCase) throws {
-    try expectConformance(CPUBackend(threads: 2), conformanceCase, "best level")
-  }
-
   /// Plain C takes seconds for each image of a published network.
-  @Test(arguments: Conformance.cases.filter { $0.architecture.blockSizes.reduce(0, +) < 50 })
-  func `the fused engine conforms in plain C`(conformanceCase: ConformanceCase) throws {
-    try expectConformance(CPUBackend(threads: 2, level: CK_REFERENCE), conformanceCase, "plain C")
+  private static func isSmall(_ conformanceCase: ConformanceCase) -> Bool {
+    conformanceCase.architecture.blockSizes.reduce(0, +) < 50
   }
 
-  @Test(arguments: Conformance.cases) func `the textbook conforms in Float`(conformanceCase: ConformanceCase) throws {
-    try expectConformance(ReferenceBackend(pool: ThreadPool(threads: 2)), conformanceCase, "textbook")
+  /// Every precision that the case is for, every level that this processor has, and the textbook in Float.
+  private static func backends(_ conformanceCase: ConformanceCase) -> [(String, any Backend)] {
+    var backends: [(String, any Backend)] = [("textbook", ReferenceBackend(pool: ThreadPool(threads: 2)))]
+    for precision in Precision.allCases
+    where Conformance.cases(precision).contains(where: { "\($0)" == "\(conformanceCase)" }) {
+      for level in InstructionSet.available where level != .reference || isSmall(conformanceCase) {
+        backends.append(("\(precision) on \(level)", CPUBackend(threads: 2, precision, level: level)))
+      }
+    }
+    return backends
+  }
+
+  @Test(arguments: Conformance.cases(.fp32))
+  func `every backend conforms with every instruction set, in every precision`(conformanceCase: ConformanceCase) throws
+  {
+    let expected = try Conformance.Expectation(conformanceCase, pool: ThreadPool(threads: 2))
+    for (name, backend) in Self.backends(conformanceCase) {
+      let deviations = try Conformance.deviations(of: backend, from: expected)
+      #expect(deviations.count >= 2)
+      for deviation in deviations { #expect(deviation.isWithinBound, "\(name), \(conformanceCase): \(deviation)") }
+    }
   }
 
   @Test(arguments: WrongSession.Fault.allCases)
   fileprivate func `a backend that is wrong in one number does not conform`(fault: WrongSession.Fault) throws {
-    let found = try Conformance.cases.filter { $0.height == 36 }.map { conformanceCase in
-      try Conformance.deviations(
-        of: WrongBackend(fault: fault), in: conformanceCase, pool: ThreadPool(threads: 2)
-      ).filter { !$0.isWithinBound }.count
+    let found = try Conformance.cases(.fp32).filter { $0.height == 36 }.map { conformanceCase in
+      let expected = try Conformance.Expectation(conformanceCase, pool: ThreadPool(threads: 2))
+      return try Conformance.deviations(of: WrongBackend(fault: fault), from: expected)
+        .filter { !$0.isWithinBound }.count
     }
     #expect(found.contains { $0 > 0 }, "\(fault)")
   }

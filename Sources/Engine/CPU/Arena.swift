@@ -21,8 +21,12 @@ final class Arena {
     return UnsafePointer(pointer)
   }
 
-  func slabs(_ count: Int, pixels: Int) -> SlabMap {
-    SlabMap(base: floats(count * pixels * ChannelSlabs.lanes), pixels: pixels)
+  func activations(_ count: Int, _ precision: Precision) -> Activations {
+    Activations(base: allocate(count * precision.size), precision: precision)
+  }
+
+  func slabs(_ count: Int, pixels: Int, _ precision: Precision) -> SlabMap {
+    SlabMap(base: allocate(count * pixels * ChannelSlabs.lanes * precision.size), pixels: pixels, precision: precision)
   }
 
   private func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {

@@ -25,19 +25,19 @@ extension CPUInference {
   }
 
   private func stem(
-    _ image: UnsafePointer<Float>, _ maps: Maps, _ share: Share, _ tile: UnsafeMutablePointer<Float>
+    _ image: UnsafePointer<Float>, _ maps: Maps, _ share: Share, _ tile: Activations
   ) {
     let (input, convolved, output) = (plan.stem.image, plan.stem.convolved, plan.stem.output)
     let (channels, pitch) = (input.channels, plan.paddedImagePitch)
     for y in share.range(input.height) {
       kernels.packing.interleave(
-        maps.image + (y + 3) * pitch + 3 * channels, image + y * input.width, channels, input.area, input.width)
+        maps.image.at((y + 3) * pitch + 3 * channels), image + y * input.width, channels, input.area, input.width)
     }
     wait(share)
     // Rows of the convolution live in a ring of four until the pool has seen them.
     let rowSize = convolved.width * ChannelSlabs.lanes
-    func ring(_ row: Int, _ slab: Int) -> UnsafeMutablePointer<Float>? {
-      row < 0 || row >= convolved.height ? nil : tile + (row % 4 * stemSlabs.count + slab) * rowSize
+    func ring(_ row: Int, _ slab: Int) -> UnsafeMutableRawPointer? {
+      row < 0 || row >= convolved.height ? nil : tile.at((row % 4 * stemSlabs.count + slab) * rowSize)
     }
     let rows = share.range(output.height)
     var next = max(0, 2 * rows.lowerBound - 1)
@@ -46,9 +46,9 @@ extension CPUInference {
         for slab in 0..<stemSlabs.count {
           guard let out = ring(next, slab) else { continue }
           var tile = ck_tile(
-            input: maps.image + 2 * next * pitch, segment: stemRows, segments: 7, depth: plan.stemDepth,
+            input: maps.image.at(2 * next * pitch), segment: stemRows, segments: 7, depth: plan.stemDepth,
             stride: 2 * channels, input_pitch: 0,
-            weights: stemWeights + slab * 7 * plan.stemDepth * ChannelSlabs.lanes, output: out, output_pitch: 0,
+            weights: stemWeights.at(slab * 7 * plan.stemDepth * ChannelSlabs.lanes), output: out, output_pitch: 0,
             rows: 1, width: convolved.width, fetch: .none)
           kernels.convolution.store(&tile)
         }
@@ -64,7 +64,7 @@ extension CPUInference {
   }
 
   private func bottleneck(
-    _ block: Block, _ index: Int, _ slabs: SlabMap, _ out: SlabMap, _ share: Share, _ tile: UnsafeMutablePointer<Float>
+    _ block: Block, _ index: Int, _ slabs: SlabMap, _ out: SlabMap, _ share: Share, _ tile: Activations
   ) {
     let layer = block.layers[index]
     let inputs = block.plan.inputSlabs(of: index)
@@ -72,12 +72,12 @@ extension CPUInference {
       let next = ck_fetch(slabs, pixel: pixels.upperBound, pixels: pixels.count, slabs: inputs)
       for slab in 0..<inputs {
         kernels.packing.normalize(
-          tile + block.tileSegments[slab], slabs.at(slab, pixel: pixels.lowerBound),
+          tile.at(block.tileSegments[slab]), slabs.at(slab, pixel: pixels.lowerBound),
           layer.scale + slab * ChannelSlabs.lanes, layer.shift + slab * ChannelSlabs.lanes, pixels.count)
       }
       for output in 0..<block.plan.bottleneck.count {
         var tile = ck_tile(
-          pointwise: tile, block.tileSegments, slabs: inputs, weights: layer.weights1, output: output,
+          pointwise: tile.base, block.tileSegments, slabs: inputs, weights: layer.weights1, output: output,
           into: out.at(output, pixel: pixels.lowerBound), pixels: pixels.count,
           fetching: next.part(output, of: block.plan.bottleneck.count))
         kernels.convolution.store_rectified(&tile, layer.bias + output * ChannelSlabs.lanes)
@@ -93,7 +93,7 @@ extension CPUInference {
       var part = ck_tiles(height: plan.height, width: plan.width, first: chunk.lowerBound, count: chunk.count)
       for slab in 0..<inputs {
         kernels.winograd.transform_normalized(
-          tiles.transformed + slab * Winograd.slabPitch, Winograd.pitch(slabs: inputs), input.at(slab), neutralScale,
+          tiles.transformed.at(slab * Winograd.slabPitch), Winograd.pitch(slabs: inputs), input.at(slab), neutralScale,
           neutralShift, &part)
       }
       winograd.multiply(
@@ -110,20 +110,20 @@ extension CPUInference {
   /// A transition: average pool and 1×1 convolution commute, so the pool comes first and the convolution has a quarter of the work.
   private func pool(
     _ block: Block, _ transition: Transition, _ slabs: SlabMap, into out: SlabMap, _ share: Share,
-    _ tile: UnsafeMutablePointer<Float>
+    _ tile: Activations
   ) {
     let (count, width) = (block.plan.slabs.count, transition.output.width)
     let rowsOfTile = min(CPUPlan.bandRows(width: width, slabs: count), max(1, block.tilePixels / width))
     share.range(transition.output.height).forEachBand(of: rowsOfTile) { rows in
       for slab in 0..<count {
         kernels.packing.normalize_pooled(
-          tile + block.tileSegments[slab], slabs.at(slab, pixel: 2 * rows.lowerBound * block.plan.width),
+          tile.at(block.tileSegments[slab]), slabs.at(slab, pixel: 2 * rows.lowerBound * block.plan.width),
           block.scale + slab * ChannelSlabs.lanes, block.shift + slab * ChannelSlabs.lanes, rows.count, width,
           block.plan.width)
       }
       for output in 0..<ChannelSlabs(transition.output.channels).count {
         var tile = ck_tile(
-          pointwise: tile, block.tileSegments, slabs: count, weights: block.weights, output: output,
+          pointwise: tile.base, block.tileSegments, slabs: count, weights: block.weights, output: output,
           into: out.at(output, pixel: rows.lowerBound * width), pixels: rows.count * width)
         kernels.convolution.store(&tile)
       }

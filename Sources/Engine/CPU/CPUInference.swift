@@ -12,9 +12,9 @@ final class CPUInference {
   struct Layer {
     let scale: UnsafeMutablePointer<Float>
     let shift: UnsafeMutablePointer<Float>
-    let weights1: UnsafeMutablePointer<Float>
+    let weights1: Activations
     let bias: UnsafeMutablePointer<Float>
-    let weights2: UnsafeMutablePointer<Float>
+    let weights2: Activations
   }
 
   struct Block {
@@ -24,7 +24,7 @@ final class CPUInference {
     let scale: UnsafeMutablePointer<Float>
     let shift: UnsafeMutablePointer<Float>
     /// Of the transition.
-    let weights: UnsafeMutablePointer<Float>
+    let weights: Activations
     /// Where the slabs of a tile begin, `tilePixels` apart.
     let tileSegments: UnsafePointer<Int>
     let tilePixels: Int
@@ -33,15 +33,15 @@ final class CPUInference {
   /// What one thread works in.
   struct Tiles {
     /// Of a 1×1 convolution or the stem.
-    let pixels: UnsafeMutablePointer<Float>
+    let pixels: Activations
     /// A chunk of a bottleneck, transformed, and what comes of it.
-    let transformed: UnsafeMutablePointer<Float>
+    let transformed: Activations
     let products: UnsafeMutablePointer<Float>
   }
 
   /// One image's activations.
   struct Maps {
-    let image: UnsafeMutablePointer<Float>
+    let image: Activations
     /// Of each block.
     let slabs: [SlabMap]
     /// Of each block: its bottleneck, rectified.
@@ -54,7 +54,7 @@ final class CPUInference {
   let team: WorkerTeam
   let arena = Arena()
 
-  let stemWeights: UnsafeMutablePointer<Float>
+  let stemWeights: Activations
   let stemScale: UnsafeMutablePointer<Float>
   let stemShift: UnsafeMutablePointer<Float>
   let stemRows: UnsafePointer<Int>
@@ -68,15 +68,15 @@ final class CPUInference {
   var classifier: [Float] = []
   var classifierBias: [Float] = []
 
-  init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam) {
-    let fused = CPUPlan(plan)
+  init(_ plan: Plan, kernels: ck_kernels, _ precision: Precision, team: WorkerTeam) {
+    let fused = CPUPlan(plan, precision)
     self.plan = fused
     layout = plan.layout
     self.kernels = kernels
     self.team = team
     let arena = arena
     stemSlabs = ChannelSlabs(fused.stem.convolved.channels)
-    stemWeights = arena.floats(stemSlabs.count * 7 * fused.stemDepth * ChannelSlabs.lanes)
+    stemWeights = arena.activations(stemSlabs.count * 7 * fused.stemDepth * ChannelSlabs.lanes, precision)
     stemScale = arena.floats(stemSlabs.lanes)
     stemShift = arena.floats(stemSlabs.lanes)
     stemRows = arena.offsets((0..<7).map { $0 * fused.paddedImagePitch })
@@ -88,13 +88,14 @@ final class CPUInference {
         let inputs = block.inputSlabs(of: layer)
         return Layer(
           scale: arena.floats(inputs * ChannelSlabs.lanes), shift: arena.floats(inputs * ChannelSlabs.lanes),
-          weights1: arena.floats(packing1(block, layer).size), bias: arena.floats(block.bottleneck.lanes),
-          weights2: arena.floats(packing2(block).size))
+          weights1: arena.activations(packing1(block, layer).size, precision),
+          bias: arena.floats(block.bottleneck.lanes),
+          weights2: arena.activations(packing2(block).size, precision))
       }
       let tilePixels = max(CPUPlan.tilePixels(slabs: 1), block.width)
       return Block(
         plan: block, layers: layers, scale: arena.floats(block.slabs.lanes), shift: arena.floats(block.slabs.lanes),
-        weights: arena.floats(block.transition.map { packing($0, block).size } ?? 0),
+        weights: arena.activations(block.transition.map { packing($0, block).size } ?? 0, precision),
         tileSegments: arena.offsets((0..<block.slabs.count).map { $0 * tilePixels * ChannelSlabs.lanes }),
         tilePixels: tilePixels)
     }
@@ -104,14 +105,15 @@ final class CPUInference {
     let block = fused.blocks[0]
     tiles = (0..<team.threads).map { _ in
       Tiles(
-        pixels: arena.floats(tileSize), transformed: arena.floats(Winograd.chunkSize(slabs: block.bottleneck.count)),
+        pixels: arena.activations(tileSize, precision),
+        transformed: arena.activations(Winograd.chunkSize(slabs: block.bottleneck.count), precision),
         products: arena.floats(Winograd.chunkSize(slabs: block.growth.count)))
     }
     maps = (0..<min(team.threads, plan.batchSize)).map { _ in
       Maps(
-        image: arena.floats(fused.paddedImageSize),
-        slabs: fused.blocks.map { arena.slabs($0.slabs.count, pixels: $0.area) },
-        bottlenecks: fused.blocks.map { arena.slabs($0.bottleneck.count, pixels: $0.area) })
+        image: arena.activations(fused.paddedImageSize, precision),
+        slabs: fused.blocks.map { arena.slabs($0.slabs.count, pixels: $0.area, precision) },
+        bottlenecks: fused.blocks.map { arena.slabs($0.bottleneck.count, pixels: $0.area, precision) })
     }
   }
 
@@ -181,11 +183,18 @@ final class CPUInference {
   private func keepFeatures(_ maps: Maps, in features: UnsafeMutableBufferPointer<Float>) {
     let last = blocks.count - 1
     let (block, slabs) = (blocks[last], maps.slabs[last])
-    block.plan.slabs.forEachChannel { channel, lane in
-      for pixel in 0..<block.plan.area {
-        let x = slabs.at(lane / ChannelSlabs.lanes, pixel: pixel)[lane % ChannelSlabs.lanes]
-        let value = block.scale[lane] * x + block.shift[lane]
-        features[channel * block.plan.area + pixel] = value < floor ? floor : value
+    let area = block.plan.area
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: area * ChannelSlabs.lanes) { slab in
+      guard let slab = slab.baseAddress else { return }
+      for (index, channels) in block.plan.slabs.slabs.enumerated() {
+        kernels.packing.widen(slab, slabs.at(index), area * ChannelSlabs.lanes)
+        for (place, channel) in channels.enumerated() {
+          let lane = index * ChannelSlabs.lanes + place
+          for pixel in 0..<area {
+            let value = block.scale[lane] * slab[pixel * ChannelSlabs.lanes + place] + block.shift[lane]
+            features[channel * area + pixel] = value < floor ? floor : value
+          }
+        }
       }
     }
   }

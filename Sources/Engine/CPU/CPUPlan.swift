@@ -19,11 +19,13 @@ struct CPUPlan {
     func inputSlabs(of layer: Int) -> Int { inputSlabs + layer * growth.count }
   }
 
+  let precision: Precision
   let stem: Stem
   let blocks: [Block]
   let head: Head
 
-  init(_ plan: Plan) {
+  init(_ plan: Plan, _ precision: Precision) {
+    self.precision = precision
     var stems: [Stem] = []
     var heads: [Head] = []
     var transitions: [Transition] = []
@@ -54,16 +56,17 @@ struct CPUPlan {
     }
   }
 
-  /// Floats of an image with its border of 3, interleaved; some more, because the weight gradient reads depths in eights.
-  var paddedImageSize: Int { (stem.image.height + 6) * paddedImagePitch + 8 }
-  /// Floats of a row of it.
+  /// Values of an image with its border of 3, interleaved; some more, because the weight gradient reads depths in eights
+  /// and pairs of pixels.
+  var paddedImageSize: Int { (stem.image.height + 6) * paddedImagePitch + 8 + 2 * stem.image.channels }
+  /// Values of a row of it.
   var paddedImagePitch: Int { (stem.image.width + 6) * stem.image.channels }
-  /// Inputs that one row of the stem's kernel sees.
-  var stemDepth: Int { 7 * stem.image.channels }
+  /// Inputs that one row of the stem's kernel sees, in whole words.
+  var stemDepth: Int { (7 * stem.image.channels + precision.valuesOfWord - 1) / precision.valuesOfWord * precision.valuesOfWord }
   /// The same in whole eights, as the weight gradient takes them.
-  var weightGradientDepth: Int { (stemDepth + 7) / 8 * 8 }
+  var weightGradientDepth: Int { (7 * stem.image.channels + 7) / 8 * 8 }
 
-  /// Pixels of a tile where `slabs` slabs of it lie in the cache at once: 224, fewer where they would not fit into some 400 KB.
+  /// Pixels of a tile where `slabs` slabs of it lie in the cache at once: 224, fewer where floats would not fit into some 400 KB.
   static func tilePixels(slabs: Int) -> Int {
     max(1, min(224, 400_000 / (slabs * ChannelSlabs.lanes * MemoryLayout<Float>.stride)))
   }

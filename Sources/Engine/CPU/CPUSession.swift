@@ -12,16 +12,16 @@ final class CPUSession: Session {
   let plan: Plan
   private var network: Network
 
-  init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam, isMemoryEfficient: Bool) {
+  init(_ plan: Plan, kernels: ck_kernels, _ precision: Precision, team: WorkerTeam, isMemoryEfficient: Bool) {
     self.plan = plan
     switch plan.mode {
     case .inference:
       network = .inference(
-        CPUInference(plan, kernels: kernels, team: team),
+        CPUInference(plan, kernels: kernels, precision, team: team),
         Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count)))
     case .training:
       network = .training(
-        CPUTraining(plan, kernels: kernels, team: team, isMemoryEfficient: isMemoryEfficient))
+        CPUTraining(plan, kernels: kernels, precision, team: team, isMemoryEfficient: isMemoryEfficient))
     }
   }
 

@@ -58,6 +58,16 @@ extension CPUTraining {
     ck_line(constant: statistics.constant + lane, slope: statistics.slope + lane)
   }
 
+  /// The gate of one slab, from its lane `lane` on, behind `normalization` of x.
+  private func gate(
+    _ x: UnsafeMutableRawPointer, _ statistics: BatchStatistics, _ normalization: TrainingNormalization, lane: Int,
+    _ sums: ImageSums.Tile
+  ) -> ck_gate {
+    ck_gate(
+      x: x, mean: statistics.mean + lane, scale: normalization.scale + lane, shift: normalization.shift + lane,
+      sum: sums.first + lane, product: sums.second + lane)
+  }
+
   /// The lanes of some slabs.
   private func lanes(_ slabs: Range<Int>) -> Range<Int> {
     slabs.lowerBound * ChannelSlabs.lanes..<slabs.upperBound * ChannelSlabs.lanes
@@ -86,18 +96,15 @@ extension CPUTraining {
         for label in 0..<classes {
           sum += logitGradients[image * classes + label] * weights[label * channels + channel]
         }
-        scratch.gradient[lane] = sum / Float(block.plan.area)
+        scratch.floats[lane] = sum / Float(block.plan.area)
       }
       sums.begin(image: image, lanes: 0..<slabs.lanes)
       for slab in 0..<slabs.count {
         let (lane, pixel) = (slab * ChannelSlabs.lanes, image * block.plan.area)
-        var gate = ck_gate(
-          activation: block.slabs.at(slab, pixel: pixel), activation_pitch: 0, x: block.slabs.at(slab, pixel: pixel),
-          mean: block.statistics.mean + lane, scale: block.normalization.scale + lane, sum: scratch.sums.first + lane,
-          product: scratch.sums.second + lane)
+        var gate = gate(
+          block.slabs.at(slab, pixel: pixel), block.statistics, block.normalization, lane: lane, scratch.sums)
         kernels.pooling.head_unpool(
-          block.gradient.at(slab, pixel: pixel), scratch.gradient + lane, block.normalization.shift + lane, floor,
-          &gate, block.plan.area)
+          block.gradient.at(slab, pixel: pixel), scratch.floats + lane, floor, &gate, block.plan.area)
       }
       sums.flush(scratch.sums, lanes: 0..<slabs.lanes, image: image)
     }
@@ -126,13 +133,13 @@ extension CPUTraining {
           /// Both transforms of the new slabs' gradients.
           func forEachOutput(
             _ body: (
-              UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<ck_line>
+              UnsafeMutableRawPointer, UnsafePointer<Float>, UnsafeRawPointer, UnsafePointer<ck_line>
             ) -> Void
           ) {
             for output in 0..<outputs {
               var owed = line(block.statistics, (firstSlab + output) * ChannelSlabs.lanes)
               body(
-                scratch.growth + output * Winograd.slabPitch,
+                scratch.growth.at(output * Winograd.slabPitch),
                 block.gradient.at(firstSlab + output, pixel: image * area),
                 block.slabs.at(firstSlab + output, pixel: image * area), &owed)
             }
@@ -144,19 +151,17 @@ extension CPUTraining {
             tiles: tiles.count, fetching: Winograd.next(tiles, bottleneck, from: image * area, slabs: inputs))
           forEachOutput { kernels.winograd.transform_resolved($0, pitch, $1, $2, $3, &tiles) }
           winograd.multiply(
-            scratch.growth, slabs: outputs, by: weights, into: scratch.bottleneck, slabs: inputs, slabs,
+            scratch.growth, slabs: outputs, by: weights, into: scratch.bottleneckProducts, slabs: inputs, slabs,
             tiles: tiles.count,
             fetching: Winograd.own(tiles, layer.maps.bottleneckGradient, from: image * area, slabs: inputs))
           for input in slabs {
             let lane = input * ChannelSlabs.lanes
-            var gate = ck_gate(
-              activation: bottleneck.base, activation_pitch: 0, x: bottleneck.at(input, pixel: image * area),
-              mean: layer.statistics.mean + lane, scale: layer.normalization2.scale + lane,
-              sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
+            var gate = gate(
+              bottleneck.at(input, pixel: image * area), layer.statistics, layer.normalization2, lane: lane,
+              scratch.sums)
             kernels.winograd.gather_gated(
               layer.maps.bottleneckGradient.at(input, pixel: image * area),
-              scratch.bottleneck + input * Winograd.slabPitch, Winograd.pitch(slabs: inputs),
-              layer.normalization2.shift + lane, &gate, &tiles)
+              scratch.bottleneckProducts + input * Winograd.slabPitch, Winograd.pitch(slabs: inputs), &gate, &tiles)
           }
           sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
         }
@@ -184,29 +189,30 @@ extension CPUTraining {
           let pixel = image * area + pixels.lowerBound
           for output in 0..<outputs {
             var owed = line(layer.statistics, output * ChannelSlabs.lanes)
+            let gradient = scratch.gradient.at(block.tileSegments[output])
             kernels.packing.resolve(
-              scratch.gradient + block.tileSegments[output], layer.maps.bottleneckGradient.at(output, pixel: pixel),
+              gradient, layer.maps.bottleneckGradient.at(output, pixel: pixel),
               layer.maps.bottleneckAgain.at(output, pixel: pixel), &owed, pixels.count)
+            kernels.packing.pair_pixels(scratch.paired.at(block.tileSegments[output]), gradient, pixels.count)
           }
           for input in slabs {
             let (lane, x) = (input * ChannelSlabs.lanes, block.slabs.at(input, pixel: pixel))
             kernels.packing.normalize(
-              scratch.tile, x, normalization.scale + lane, normalization.shift + lane, pixels.count)
+              scratch.tile.base, x, normalization.scale + lane, normalization.shift + lane, pixels.count)
             // What the next slab reads and adds to, or the next tile's first one.
             let (slab, at) =
               input + 1 < slabs.upperBound ? (input + 1, pixel) : (slabs.lowerBound, pixel + pixels.count)
-            let nextX = block.slabs.at(slab, pixel: at)
+            let (nextX, size) = (block.slabs.at(slab, pixel: at), pixels.count * block.slabs.pixelSize)
+            let nextGradient = UnsafeMutableRawPointer(block.gradient.at(slab, pixel: at))
             outerProducts(
-              block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels.count,
-              fetching: ck_fetch(
-                start: nextX, lines: 2 * pixels.count, pieces: 2, pitch: block.gradient.at(slab, pixel: at) - nextX))
+              block, packing, weightGradient, input: input, scratch, pixels.count,
+              fetching: Self.fetch(
+                nextX, size, and: nextGradient, pixels.count * ChannelSlabs.lanes * MemoryLayout<Float>.size))
             var tile = ck_tile(
-              pointwise: scratch.gradient, block.tileSegments, slabs: outputs, weights: weights, output: input,
+              pointwise: scratch.gradient.base, block.tileSegments, slabs: outputs, weights: weights, output: input,
               into: block.gradient.at(input, pixel: pixel), pixels: pixels.count,
-              fetching: nextGradient(block, layer, pixel: pixel + pixels.count, pixels: pixels.count, input, of: slabs))
-            var gate = ck_gate(
-              activation: scratch.tile, activation_pitch: 0, x: x, mean: block.statistics.mean + lane,
-              scale: normalization.scale + lane, sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
+              fetching: nextTile(layer, pixel: pixel + pixels.count, pixels: pixels.count, input, of: slabs))
+            var gate = gate(x, block.statistics, normalization, lane: lane, scratch.sums)
             kernels.convolution.accumulate_gated(&tile, &gate)
           }
           sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
@@ -218,27 +224,37 @@ extension CPUTraining {
   }
 
   /// A share of the bottleneck's gradient and values in the next tile, for input slab `input` of `slabs` to bring near.
-  private func nextGradient(
-    _ block: Block, _ layer: Layer, pixel: Int, pixels: Int, _ input: Int, of slabs: Range<Int>
+  private func nextTile(
+    _ layer: Layer, pixel: Int, pixels: Int, _ input: Int, of slabs: Range<Int>
   ) -> ck_fetch {
     let (index, half) = (input - slabs.lowerBound, (slabs.count + 1) / 2)
-    let outputs = block.plan.bottleneck.count
+    let outputs = layer.convolution2.packing.grid.inputs.count
     return index < half
       ? ck_fetch(layer.maps.bottleneckGradient, pixel: pixel, pixels: pixels, slabs: outputs).part(index, of: half)
       : ck_fetch(layer.maps.bottleneckAgain, pixel: pixel, pixels: pixels, slabs: outputs)
         .part(index - half, of: slabs.count - half)
   }
 
-  /// The weight gradients of input slab `input` of a 1×1 convolution, for all its output slabs, over one tile.
+  /// Two pieces, the longer of their lengths of each.
+  private static func fetch(
+    _ first: UnsafeMutableRawPointer, _ firstSize: Int, and second: UnsafeMutableRawPointer, _ secondSize: Int
+  ) -> ck_fetch {
+    ck_fetch(first, bytes: max(firstSize, secondSize), pieces: 2, pitch: second - first)
+  }
+
+  /// The weight gradients of input slab `input` of a 1×1 convolution, for all its output slabs, over one tile, whose activations become
+  /// pairs.
   private func outerProducts(
     _ block: Block, _ packing: WeightPacking, _ weightGradient: UnsafeMutablePointer<Float>, input: Int,
-    _ activations: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ pixels: Int,
-    fetching fetch: ck_fetch = .none
+    _ scratch: Scratch, _ pixels: Int, fetching fetch: ck_fetch
   ) {
+    let words = precision.valuesOfWord
+    kernels.packing.pair_pixels(scratch.tile.base, scratch.tile.base, pixels)
     for output in 0..<packing.grid.outputs.count {
       var product = ck_outer_product(
-        input: activations, input_pitch: 0, stride: ChannelSlabs.lanes, depth: ChannelSlabs.lanes,
-        gradient: gradient + block.tileSegments[output], gradient_pitch: 0, rows: 1, width: pixels,
+        input: scratch.tile.base, input_pitch: 0, stride: ChannelSlabs.lanes, depth: ChannelSlabs.lanes,
+        gradient: scratch.paired.at(block.tileSegments[output]), gradient_pitch: 0, rows: 1,
+        width: (pixels + words - 1) / words,
         weights: weightGradient + packing.gradientBlock(input: input, output: output),
         fetch: fetch.part(output, of: packing.grid.outputs.count))
       kernels.accumulate_outer_product(&product)
@@ -266,32 +282,28 @@ extension CPUTraining {
           let (pixel, pixels) = (image * next.plan.area + rows.lowerBound * width, rows.count * width)
           for output in 0..<outputs.count {
             var owed = line(next.statistics, output * ChannelSlabs.lanes)
-            kernels.packing.resolve(
-              scratch.gradient + block.tileSegments[output], next.gradient.at(output, pixel: pixel),
-              next.slabs.at(output, pixel: pixel), &owed, pixels)
+            let gradient = scratch.gradient.at(block.tileSegments[output])
+            kernels.packing.resolve_float(
+              gradient, next.gradient.at(output, pixel: pixel), next.slabs.at(output, pixel: pixel), &owed, pixels)
+            kernels.packing.pair_pixels(scratch.paired.at(block.tileSegments[output]), gradient, pixels)
           }
           for input in slabs {
             let lane = input * ChannelSlabs.lanes
-            packPooled(block, slab: input, image: image, rows: rows, width: width, into: scratch.tile)
+            packPooled(block, slab: input, image: image, rows: rows, width: width, into: scratch.tile.base)
             let source = image * block.plan.area + 2 * rows.lowerBound * block.plan.width
             // What comes next: the next slab's values, and the gradients that this one's are stored as.
             let (nextX, out) = (block.slabs.at(input + 1, pixel: source), block.gradient.at(input, pixel: source))
+            let size = 2 * rows.count * block.plan.width * ChannelSlabs.lanes
             outerProducts(
-              block, packing, weightGradient, input: input, scratch.tile, scratch.gradient, pixels,
-              fetching: ck_fetch(
-                start: nextX, lines: 4 * rows.count * block.plan.width, pieces: 2, pitch: out - nextX))
+              block, packing, weightGradient, input: input, scratch, pixels,
+              fetching: Self.fetch(nextX, size * precision.size, and: out, size * MemoryLayout<Float>.size))
             var tile = ck_tile(
-              pointwise: scratch.gradient, block.tileSegments, slabs: outputs.count, weights: weights, output: input,
-              into: scratch.slab,
-              pixels: pixels)
-            kernels.convolution.store(&tile)
-            var gate = ck_gate(
-              activation: scratch.tile, activation_pitch: 0, x: block.slabs.at(input, pixel: source),
-              mean: block.statistics.mean + lane, scale: block.normalization.scale + lane,
-              sum: scratch.sums.first + lane, product: scratch.sums.second + lane)
-            kernels.pooling.average_unpool(
-              out, scratch.slab, block.normalization.shift + lane, &gate,
-              rows.count, width, block.plan.width)
+              pointwise: scratch.gradient.base, block.tileSegments, slabs: outputs.count, weights: weights,
+              output: input, into: scratch.floats, pixels: pixels)
+            kernels.convolution.store_float(&tile)
+            var gate = gate(
+              block.slabs.at(input, pixel: source), block.statistics, block.normalization, lane: lane, scratch.sums)
+            kernels.pooling.average_unpool(out, scratch.floats, &gate, rows.count, width, block.plan.width)
           }
           sums.flush(scratch.sums, lanes: lanes(slabs), image: image)
         }
@@ -320,17 +332,15 @@ extension CPUTraining {
         let (lane, pixel, pooledPixel) = (slab * ChannelSlabs.lanes, image * shape.area, image * output.area)
         var owed = line(block.statistics, lane)
         let pooled = block.slabs.at(slab, pixel: pooledPixel)
-        kernels.packing.resolve(
-          scratch.gradient, block.gradient.at(slab, pixel: pooledPixel), pooled, &owed, output.area)
+        kernels.packing.resolve_float(
+          scratch.gradient.base, block.gradient.at(slab, pixel: pooledPixel), pooled, &owed, output.area)
         kernels.pooling.max_unpool(
-          convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), pooled, scratch.gradient,
+          convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), pooled, scratch.gradient.base,
           normalization.scale + lane, normalization.shift + lane, shape.height, shape.width)
         (0..<shape.height).forEachBand(of: stemBand) { rows in
           let start = pixel + rows.lowerBound * shape.width
-          var gate = ck_gate(
-            activation: convolved.at(slab, pixel: start), activation_pitch: 0, x: convolved.at(slab, pixel: start),
-            mean: stemStatistics.mean + lane, scale: normalization.scale + lane, sum: scratch.sums.first + lane,
-            product: scratch.sums.second + lane)
+          var gate = gate(
+            convolved.at(slab, pixel: start), stemStatistics, normalization, lane: lane, scratch.sums)
           kernels.pooling.scale_summed(convolvedGradient.at(slab, pixel: start), &gate, rows.count * shape.width)
           sums.flush(scratch.sums, lanes: lane..<lane + ChannelSlabs.lanes, image: image)
         }
@@ -342,9 +352,11 @@ extension CPUTraining {
   }
 
   private func stemWeightGradient(_ count: Int) {
-    let (shape, channels, pitch) = (fused.stem.convolved, fused.stem.image.channels, fused.paddedImagePitch)
-    let depth = fused.weightGradientDepth
+    let (shape, channels) = (fused.stem.convolved, fused.stem.image.channels)
+    let (depth, words) = (fused.weightGradientDepth, precision.valuesOfWord)
     let packing = StemPacking(packing: kernels.packing, channels: channels, outputs: stemSlabs, depth: depth)
+    /// Words of a row of gradients, and of a row of an image.
+    let (steps, rowPitch) = ((shape.width + words - 1) / words, stemRowPitch)
     let groups = forEachGroup(count) { group, members, share, scratch in
       let (slabs, slabSize) = (share.range(stemSlabs.count), 7 * depth * ChannelSlabs.lanes)
       let weightGradient = weightGradients + group * packing.size
@@ -352,17 +364,23 @@ extension CPUTraining {
       for image in members {
         let padded = images + image * fused.paddedImageSize
         (0..<shape.height).forEachBand(of: stemBand) { rows in
+          let input = stemPairs(padded, rows, scratch)
           for slab in slabs {
             let pixel = image * shape.area + rows.lowerBound * shape.width
             var owed = line(stemStatistics, slab * ChannelSlabs.lanes)
             kernels.packing.resolve(
-              scratch.gradient, convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), &owed,
+              scratch.gradient.base, convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), &owed,
               rows.count * shape.width)
+            for row in 0..<rows.count {
+              kernels.packing.pair_pixels(
+                scratch.paired.at(row * steps * words * ChannelSlabs.lanes),
+                scratch.gradient.at(row * shape.width * ChannelSlabs.lanes), shape.width)
+            }
             for row in 0..<7 {
               var product = ck_outer_product(
-                input: padded + (2 * rows.lowerBound + row) * pitch, input_pitch: 2 * pitch, stride: 2 * channels,
-                depth: depth, gradient: scratch.gradient, gradient_pitch: shape.width * ChannelSlabs.lanes,
-                rows: rows.count, width: shape.width,
+                input: input.at(row * rowPitch * words), input_pitch: 2 * rowPitch, stride: 2 * channels * words,
+                depth: depth, gradient: scratch.paired.base, gradient_pitch: steps * ChannelSlabs.lanes,
+                rows: rows.count, width: steps,
                 weights: weightGradient + slab * slabSize + row * depth * ChannelSlabs.lanes, fetch: .none)
               kernels.accumulate_outer_product(&product)
             }
@@ -371,5 +389,18 @@ extension CPUTraining {
       }
     }
     packing.unpack(weightGradients, groups: groups, addingTo: gradients + fused.stem.convolution.weight.lowerBound)
+  }
+
+  /// The rows of an image that `rows` of the stem's convolution see, `stemRowPitch` words apart. In pairs each value stands beside the one
+  /// that the next output pixel sees in its place.
+  private func stemPairs(_ padded: Activations, _ rows: Range<Int>, _ scratch: Scratch) -> Activations {
+    let (pitch, distance) = (fused.paddedImagePitch, 2 * fused.stem.image.channels)
+    let first = padded + 2 * rows.lowerBound * pitch
+    guard precision.valuesOfWord > 1 else { return first }
+    for row in 0..<2 * rows.count + 5 {
+      kernels.packing.pair(
+        scratch.tile.at(row * stemRowPitch * 2), first.at(row * pitch), first.at(row * pitch + distance), stemRowPitch)
+    }
+    return scratch.tile
   }
 }

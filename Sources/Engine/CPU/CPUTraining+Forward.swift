@@ -35,17 +35,17 @@ extension CPUTraining {
         let padded = images + image * fused.paddedImageSize
         for y in 0..<input.height {
           kernels.packing.interleave(
-            padded + (y + 3) * fused.paddedImagePitch + 3 * input.channels,
+            padded.at((y + 3) * fused.paddedImagePitch + 3 * input.channels),
             base + image * input.count + y * input.width, input.channels, input.area, input.width)
         }
       }
     }
     for slab in 0..<stemSlabs.count {
-      var pixel = stemTile(image: 0, rows: shape.height / 2..<shape.height / 2 + 1, slab, into: convolved.base)
-      pixel.input += shape.width / 2 * pixel.stride
-      pixel.output = stemStatistics.pivot + slab * ChannelSlabs.lanes
+      var pixel = stemTile(
+        image: 0, rows: shape.height / 2..<shape.height / 2 + 1, from: shape.width / 2, slab,
+        into: stemStatistics.pivot + slab * ChannelSlabs.lanes)
       pixel.width = 1
-      kernels.convolution.store(&pixel)
+      kernels.convolution.store_float(&pixel)
     }
     forEachImage(count) { image, scratch in stemConvolution(image, scratch) }
     let size = count * shape.area
@@ -54,21 +54,25 @@ extension CPUTraining {
 
     let block = blocks[0]
     for slab in 0..<stemSlabs.count {
-      stemPool(image: 0, row: pooled.height / 2, slab, into: scratch[0].tile)
-      (block.statistics.pivot + slab * ChannelSlabs.lanes).update(
-        from: scratch[0].tile + pooled.width / 2 * ChannelSlabs.lanes, count: ChannelSlabs.lanes)
+      stemPool(image: 0, row: pooled.height / 2, slab, into: scratch[0].tile.base)
+      kernels.packing.widen(
+        block.statistics.pivot + slab * ChannelSlabs.lanes,
+        scratch[0].tile.at(pooled.width / 2 * ChannelSlabs.lanes), ChannelSlabs.lanes)
     }
     forEachImage(count) { image, scratch in stemPool(block, image, scratch) }
     block.statistics.take(sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: count * pooled.area)
   }
 
-  /// `rows` of an image through the convolution to slab `slab`.
-  private func stemTile(image: Int, rows: Range<Int>, _ slab: Int, into out: UnsafeMutablePointer<Float>) -> ck_tile {
+  /// `rows` of an image, from column `column` on, through the convolution to slab `slab`.
+  private func stemTile(
+    image: Int, rows: Range<Int>, from column: Int = 0, _ slab: Int, into out: UnsafeMutableRawPointer
+  ) -> ck_tile {
     let (channels, width, pitch) = (fused.stem.image.channels, fused.stem.convolved.width, fused.paddedImagePitch)
     return ck_tile(
-      input: images + image * fused.paddedImageSize + 2 * rows.lowerBound * pitch, segment: stemRows, segments: 7,
+      input: images.at(image * fused.paddedImageSize + 2 * rows.lowerBound * pitch + 2 * channels * column),
+      segment: stemRows, segments: 7,
       depth: fused.stemDepth, stride: 2 * channels, input_pitch: 2 * pitch,
-      weights: packed + slab * 7 * fused.stemDepth * ChannelSlabs.lanes, output: out,
+      weights: packed.at(slab * 7 * fused.stemDepth * ChannelSlabs.lanes), output: out,
       output_pitch: width * ChannelSlabs.lanes, rows: rows.count, width: width, fetch: .none)
   }
 
@@ -104,10 +108,10 @@ extension CPUTraining {
   }
 
   /// One row of one slab, normalised, rectified and pooled.
-  private func stemPool(image: Int, row: Int, _ slab: Int, into out: UnsafeMutablePointer<Float>) {
+  private func stemPool(image: Int, row: Int, _ slab: Int, into out: UnsafeMutableRawPointer) {
     let (shape, lane) = (fused.stem.convolved, slab * ChannelSlabs.lanes)
     let middle = convolved.at(slab, pixel: image * shape.area + 2 * row * shape.width)
-    let pitch = shape.width * ChannelSlabs.lanes
+    let pitch = shape.width * convolved.pixelSize
     kernels.pooling.max_pool(
       out, row > 0 ? middle - pitch : nil, middle, 2 * row + 1 < shape.height ? middle + pitch : nil,
       stemNormalization.scale + lane, stemNormalization.shift + lane, shape.width)
@@ -120,8 +124,8 @@ extension CPUTraining {
     let (lanes, statistics) = (0..<block.plan.bottleneck.lanes, layer.statistics)
     let weights = pack(layer.convolution1)
     bottleneckTile(block, layer, weights, pixel: block.plan.area / 2, pixels: 1, scratch[0]) { tile, output in
-      tile.output = statistics.pivot + output * ChannelSlabs.lanes
-      kernels.convolution.store(&tile)
+      tile.output = UnsafeMutableRawPointer(statistics.pivot + output * ChannelSlabs.lanes)
+      kernels.convolution.store_float(&tile)
     }
     forEachImage(count) { image, scratch in
       sums.begin(image: image, lanes: lanes)
@@ -161,20 +165,20 @@ extension CPUTraining {
 
   /// norm1, ReLU and the 1×1 convolution of `pixels` pixels; `store` is called for each output slab, with its place in the bottleneck.
   private func bottleneckTile(
-    _ block: Block, _ layer: Layer, _ weights: UnsafeMutablePointer<Float>, pixel: Int, pixels: Int, _ scratch: Scratch,
+    _ block: Block, _ layer: Layer, _ weights: Activations, pixel: Int, pixels: Int, _ scratch: Scratch,
     store: (inout ck_tile, _ output: Int) -> Void
   ) {
     let (normalization, outputs) = (layer.normalization1, block.plan.bottleneck.count)
     for slab in 0..<normalization.prefix {
       let lane = slab * ChannelSlabs.lanes
       kernels.packing.normalize(
-        scratch.tile + block.tileSegments[slab], block.slabs.at(slab, pixel: pixel), normalization.scale + lane,
+        scratch.tile.at(block.tileSegments[slab]), block.slabs.at(slab, pixel: pixel), normalization.scale + lane,
         normalization.shift + lane, pixels)
     }
     let next = ck_fetch(block.slabs, pixel: pixel + pixels, pixels: pixels, slabs: normalization.prefix)
     for output in 0..<outputs {
       var tile = ck_tile(
-        pointwise: scratch.tile, block.tileSegments, slabs: normalization.prefix, weights: weights, output: output,
+        pointwise: scratch.tile.base, block.tileSegments, slabs: normalization.prefix, weights: weights, output: output,
         into: layer.maps.bottleneck.at(output, pixel: pixel), pixels: pixels, fetching: next.part(output, of: outputs))
       store(&tile, output)
     }
@@ -186,11 +190,11 @@ extension CPUTraining {
     let lanes = 0..<block.plan.growth.lanes
     let pivot = block.statistics.pivot + firstSlab * ChannelSlabs.lanes
     let weights = pack(layer.convolution2)
-    /// Makes `scratch.growth` of some tiles.
+    /// Makes `scratch.growthProducts` of some tiles.
     func multiply(image: Int, _ tiles: inout ck_tiles, _ scratch: Scratch) {
       transformBottleneck(block, layer, layer.maps.bottleneck, image: image, slabs: 0..<inputs, &tiles, scratch)
       winograd.multiply(
-        scratch.bottleneck, slabs: inputs, by: weights, into: scratch.growth, slabs: outputs, 0..<outputs,
+        scratch.bottleneck, slabs: inputs, by: weights, into: scratch.growthProducts, slabs: outputs, 0..<outputs,
         tiles: tiles.count,
         fetching: Winograd.next(tiles, layer.maps.bottleneck, from: image * block.plan.area, slabs: inputs))
     }
@@ -201,8 +205,8 @@ extension CPUTraining {
       // Of the tile, a map of one pixel takes the first.
       var pixel = ck_tiles(height: 1, width: 1, first: 0, count: 1)
       kernels.winograd.gather(
-        pivot + output * ChannelSlabs.lanes, scratch[0].growth + output * Winograd.slabPitch,
-        Winograd.pitch(slabs: outputs), &pixel)
+        scratch[0].tile.base, scratch[0].growthProducts + output * Winograd.slabPitch, Winograd.pitch(slabs: outputs), &pixel)
+      kernels.packing.widen(pivot + output * ChannelSlabs.lanes, scratch[0].tile.base, ChannelSlabs.lanes)
     }
     forEachImage(count) { image, scratch in
       sums.begin(image: image, lanes: lanes)
@@ -212,7 +216,7 @@ extension CPUTraining {
           let lane = output * ChannelSlabs.lanes
           kernels.winograd.gather_summed(
             block.slabs.at(firstSlab + output, pixel: image * block.plan.area),
-            scratch.growth + output * Winograd.slabPitch, Winograd.pitch(slabs: outputs), pivot + lane,
+            scratch.growthProducts + output * Winograd.slabPitch, Winograd.pitch(slabs: outputs), pivot + lane,
             scratch.sums.first + lane, scratch.sums.second + lane, &tiles)
         }
         sums.flush(scratch.sums, lanes: lanes, image: image)
@@ -234,27 +238,28 @@ extension CPUTraining {
     let row = next.plan.height / 2
     for slab in 0..<inputs {
       packPooled(
-        block, slab: slab, image: 0, rows: row..<row + 1, width: width, into: scratch[0].tile + block.tileSegments[slab]
-      )
+        block, slab: slab, image: 0, rows: row..<row + 1, width: width,
+        into: scratch[0].tile.at(block.tileSegments[slab]))
     }
     for output in 0..<outputs.count {
       var pixel = ck_tile(
-        pointwise: scratch[0].tile + width / 2 * ChannelSlabs.lanes, block.tileSegments, slabs: inputs,
+        pointwise: scratch[0].tile.at(width / 2 * ChannelSlabs.lanes), block.tileSegments, slabs: inputs,
         weights: weights, output: output,
         into: next.statistics.pivot + output * ChannelSlabs.lanes, pixels: 1)
-      kernels.convolution.store(&pixel)
+      kernels.convolution.store_float(&pixel)
     }
     forEachImage(count) { image, scratch in
       sums.begin(image: image, lanes: 0..<outputs.lanes)
       (0..<next.plan.height).forEachBand(of: pooledRows(block, width: width, slabs: inputs)) { rows in
         for slab in 0..<inputs {
           packPooled(
-            block, slab: slab, image: image, rows: rows, width: width, into: scratch.tile + block.tileSegments[slab])
+            block, slab: slab, image: image, rows: rows, width: width,
+            into: scratch.tile.at(block.tileSegments[slab]))
         }
         for output in 0..<outputs.count {
           let lane = output * ChannelSlabs.lanes
           var tile = ck_tile(
-            pointwise: scratch.tile, block.tileSegments, slabs: inputs, weights: weights, output: output,
+            pointwise: scratch.tile.base, block.tileSegments, slabs: inputs, weights: weights, output: output,
             into: next.slabs.at(output, pixel: image * area + rows.lowerBound * width), pixels: rows.count * width)
           kernels.convolution.store_summed(
             &tile, next.statistics.pivot + lane, scratch.sums.first + lane, scratch.sums.second + lane)
@@ -274,11 +279,11 @@ extension CPUTraining {
         for slab in 0..<block.plan.slabs.count {
           let lane = slab * ChannelSlabs.lanes
           kernels.pooling.head_sum(
-            scratch.tile + lane, block.slabs.at(slab, pixel: image * block.plan.area), block.normalization.scale + lane,
+            scratch.floats + lane, block.slabs.at(slab, pixel: image * block.plan.area), block.normalization.scale + lane,
             block.normalization.shift + lane, floor, block.plan.area)
         }
         block.plan.slabs.forEachChannel { channel, lane in
-          pooled[image * channels + channel] = scratch.tile[lane] / Float(block.plan.area)
+          pooled[image * channels + channel] = scratch.floats[lane] / Float(block.plan.area)
         }
       }
     }

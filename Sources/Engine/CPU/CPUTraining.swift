@@ -38,22 +38,27 @@ final class CPUTraining {
     let tilePixels: Int
 
     var slabs: SlabMap { maps.slabs }
-    var gradient: SlabMap { maps.gradient }
+    var gradient: GradientMap { maps.gradient }
   }
 
   /// What one thread works in.
   struct Scratch {
     /// Activations of a tile.
-    let tile: UnsafeMutablePointer<Float>
+    let tile: Activations
     /// Gradients of a tile.
-    let gradient: UnsafeMutablePointer<Float>
-    /// A single slab of a tile.
-    let slab: UnsafeMutablePointer<Float>
-    /// A chunk of a bottleneck, transformed, or what its gradient comes of.
-    let bottleneck: UnsafeMutablePointer<Float>
-    /// A chunk of a layer's new slabs, or of their gradients, transformed.
-    let growth: UnsafeMutablePointer<Float>
+    let gradient: Activations
+    /// The same in the order that the weight gradient takes; for floats, the same place.
+    let paired: Activations
+    /// Numbers of a slab of a tile, or of a pixel of all slabs.
+    let floats: UnsafeMutablePointer<Float>
+    /// A chunk of a bottleneck, transformed, with room for what its gradient is made of in float.
+    let bottleneck: Activations
+    /// A chunk of the gradients of a layer's new slabs, transformed, with room for what the slabs are made of in float.
+    let growth: Activations
     let sums: ImageSums.Tile
+
+    var bottleneckProducts: UnsafeMutablePointer<Float> { bottleneck.base.assumingMemoryBound(to: Float.self) }
+    var growthProducts: UnsafeMutablePointer<Float> { growth.base.assumingMemoryBound(to: Float.self) }
   }
 
   let plan: Plan
@@ -79,7 +84,7 @@ final class CPUTraining {
   let blocks: [Block]
   let sums: ImageSums
   /// The weights of the convolution at hand.
-  let packed: UnsafeMutablePointer<Float>
+  let packed: Activations
   /// Blocks of weight gradients of up to four groups.
   let weightGradients: UnsafeMutablePointer<Float>
   let scratch: [Scratch]
@@ -90,10 +95,10 @@ final class CPUTraining {
 
   /// `isMemoryEfficient`: bottlenecks are made again on the way back wherever that makes the whole smaller (as torchvision's
   /// `memory_efficient`; the bits are the same).
-  init(_ plan: Plan, kernels: ck_kernels, team: WorkerTeam, isMemoryEfficient: Bool) {
-    let fused = CPUPlan(plan)
+  init(_ plan: Plan, kernels: ck_kernels, _ precision: Precision, team: WorkerTeam, isMemoryEfficient: Bool) {
+    let fused = CPUPlan(plan, precision)
     let (arena, stem, n) = (arena, fused.stem, plan.batchSize)
-    let memory = TrainingMemory(fused, images: n, isEfficient: isMemoryEfficient)
+    let memory = TrainingMemory(fused, images: n, precision, isEfficient: isMemoryEfficient)
     self.plan = plan
     self.fused = fused
     self.kernels = kernels
@@ -125,16 +130,21 @@ final class CPUTraining {
         max($0, $1.convolution1.packing.size, $1.convolution2.packing.size)
       }
     }
-    packed = arena.floats(largest)
+    packed = arena.activations(largest, precision)
     weightGradients = arena.floats(largest * min(n, Self.mostGroups))
     let tile = Self.tileSize(fused)
     // A gradient's tile holds a map of pooled pixels, a stem's rows, a transition's output or a bottleneck's.
     let gradient = max(tile, max(stem.output.area, stemSlabs.count * Self.stemTile(fused)) * ChannelSlabs.lanes)
+    let slab = max(lanes, fused.blocks.map { Self.tilePixels($0) * ChannelSlabs.lanes }.reduce(0, max))
+    func chunk(_ slabs: Int) -> Activations {
+      Activations(base: UnsafeMutableRawPointer(arena.floats(Winograd.chunkSize(slabs: slabs))), precision: precision)
+    }
     scratch = (0..<team.threads).map { _ in
-      Scratch(
-        tile: arena.floats(tile), gradient: arena.floats(gradient), slab: arena.floats(tile),
-        bottleneck: arena.floats(Winograd.chunkSize(slabs: bottleneck.count)),
-        growth: arena.floats(Winograd.chunkSize(slabs: fused.blocks[0].growth.count)),
+      let gradient = arena.activations(gradient, precision)
+      return Scratch(
+        tile: arena.activations(tile, precision), gradient: gradient,
+        paired: precision == .fp32 ? gradient : arena.activations(tile, precision), floats: arena.floats(slab),
+        bottleneck: chunk(bottleneck.count), growth: chunk(fused.blocks[0].growth.count),
         sums: ImageSums.Tile(lanes: lanes, arena))
     }
   }
@@ -173,13 +183,22 @@ final class CPUTraining {
       tileSegments: arena.offsets((0..<slabs).map { $0 * tilePixels * ChannelSlabs.lanes }), tilePixels: tilePixels)
   }
 
-  /// Pixels from slab to slab of a tile: what a tile of one slab takes, and a whole row, which a transition wants.
-  private static func tilePixels(_ block: CPUPlan.Block) -> Int { max(CPUPlan.tilePixels(slabs: 1), block.width) }
+  /// Pixels from slab to slab of a tile: what a tile of one slab takes, and a whole row, which a transition wants; for pairs, even.
+  private static func tilePixels(_ block: CPUPlan.Block) -> Int {
+    (max(CPUPlan.tilePixels(slabs: 1), block.width) + 1) / 2 * 2
+  }
 
-  /// Floats of a tile of all slabs, or of the stem's rows.
+  /// Values of a tile of all slabs, of the stem's rows, or of the rows of an image that they see, in pairs.
   private static func tileSize(_ fused: CPUPlan) -> Int {
     let blocks = fused.blocks.map { max($0.slabs.count, $0.bottleneck.count) * tilePixels($0) }
-    return blocks.reduce(stemTile(fused), max) * ChannelSlabs.lanes
+    let stem = stemBand(fused) * (fused.stem.convolved.width + 1)
+    return max(
+      blocks.reduce(stem, max) * ChannelSlabs.lanes, (2 * stemBand(fused) + 5) * 2 * stemRowPitch(fused))
+  }
+
+  /// Words from row to row of an image for the stem's weight gradient: some more than a row has, where it reads in pairs.
+  private static func stemRowPitch(_ fused: CPUPlan) -> Int {
+    fused.paddedImagePitch + (fused.precision == .fp32 ? 0 : 8)
   }
 
   /// Pixels of the stem's convolution in a tile.
@@ -191,7 +210,9 @@ final class CPUTraining {
   }
 
   var stemBand: Int { Self.stemBand(fused) }
-  var images: UnsafeMutablePointer<Float> { memory.images }
+  var stemRowPitch: Int { Self.stemRowPitch(fused) }
+  var images: Activations { memory.images }
+  var precision: Precision { fused.precision }
   var convolved: SlabMap { memory.convolved }
   var convolvedGradient: SlabMap { memory.convolvedGradient }
 
@@ -205,14 +226,14 @@ final class CPUTraining {
   }
 
   /// Packs a convolution's weights for the way forward, all threads together, and returns them.
-  func pack(_ convolution: Convolution<some ConvolutionPacking>) -> UnsafeMutablePointer<Float> {
+  func pack(_ convolution: Convolution<some ConvolutionPacking>) -> Activations {
     let weights = values + convolution.weight.lowerBound
     team.run { convolution.packing.pack(weights, into: packed, Share(part: $0, parts: team.threads)) }
     return packed
   }
 
   /// Packs a convolution's weights for the data gradient.
-  func packTransposed(_ convolution: Convolution<some ConvolutionPacking>) -> UnsafeMutablePointer<Float> {
+  func packTransposed(_ convolution: Convolution<some ConvolutionPacking>) -> Activations {
     let weights = values + convolution.weight.lowerBound
     team.run { convolution.packing.packTransposed(weights, into: packed, Share(part: $0, parts: team.threads)) }
     return packed
@@ -235,7 +256,7 @@ final class CPUTraining {
     for slab in slabs {
       let lane = slab * ChannelSlabs.lanes
       kernels.winograd.transform_normalized(
-        scratch.bottleneck + slab * Winograd.slabPitch, Winograd.pitch(slabs: block.plan.bottleneck.count),
+        scratch.bottleneck.at(slab * Winograd.slabPitch), Winograd.pitch(slabs: block.plan.bottleneck.count),
         map.at(slab, pixel: image * block.plan.area), layer.normalization2.scale + lane,
         layer.normalization2.shift + lane, &tiles)
     }
@@ -243,7 +264,7 @@ final class CPUTraining {
 
   /// The mean of 2 × 2 rectified pixels of one slab, `rows` rows of them.
   func packPooled(
-    _ block: Block, slab: Int, image: Int, rows: Range<Int>, width: Int, into tile: UnsafeMutablePointer<Float>
+    _ block: Block, slab: Int, image: Int, rows: Range<Int>, width: Int, into tile: UnsafeMutableRawPointer
   ) {
     let lane = slab * ChannelSlabs.lanes
     kernels.packing.normalize_pooled(

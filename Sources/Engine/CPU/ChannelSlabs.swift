@@ -30,19 +30,3 @@ struct ChannelSlabs: Equatable {
     }
   }
 }
-
-/// Activations: slab after slab, each a run of pixels.
-struct SlabMap {
-  let base: UnsafeMutablePointer<Float>
-  /// Pixels of a slab.
-  let pixels: Int
-
-  /// The pixel `pixel` of slab `slab`.
-  @inline(__always)
-  func at(_ slab: Int, pixel: Int = 0) -> UnsafeMutablePointer<Float> {
-    base + (slab * pixels + pixel) * ChannelSlabs.lanes
-  }
-
-  /// The slabs from `slab` on.
-  func from(_ slab: Int) -> SlabMap { SlabMap(base: at(slab), pixels: pixels) }
-}

@@ -4,11 +4,16 @@ import CKernels
 extension ck_fetch {
   static var none: ck_fetch { ck_fetch() }
 
+  /// `pieces` pieces of `bytes` bytes, `pitch` bytes apart.
+  init(_ start: UnsafeRawPointer, bytes: Int, pieces: Int = 1, pitch: Int = 0) {
+    self.init(
+      start: start.assumingMemoryBound(to: CChar.self), lines: (bytes + Self.line - 1) / Self.line, pieces: pieces,
+      pitch: pitch)
+  }
+
   /// `pixels` pixels of `slabs` slabs of a map.
   init(_ map: SlabMap, pixel: Int, pixels: Int, slabs: Int) {
-    self.init(
-      start: map.at(0, pixel: pixel), lines: pixels * ChannelSlabs.lanes / Self.line, pieces: slabs,
-      pitch: map.pixels * ChannelSlabs.lanes)
+    self.init(map.at(0, pixel: pixel), bytes: pixels * map.pixelSize, pieces: slabs, pitch: map.pixels * map.pixelSize)
   }
 
   /// One part of `count`, in whole pieces where there are as many.
@@ -26,20 +31,20 @@ extension ck_fetch {
       start: start + piece * pitch + range.lowerBound * Self.line, lines: range.count, pieces: 1, pitch: 0)
   }
 
-  /// Floats of a line.
-  private static let line = 16
+  /// Bytes of a line.
+  private static let line = 64
 }
 
 extension ck_tile {
   /// `slabs` slabs of a tile of pixels that lie end to end, `segments` apart, through output slab `output` of a 1×1 convolution.
   init(
-    pointwise tile: UnsafePointer<Float>, _ segments: UnsafePointer<Int>, slabs: Int, weights: UnsafePointer<Float>,
-    output: Int, into out: UnsafeMutablePointer<Float>, pixels: Int, fetching fetch: ck_fetch = .none
+    pointwise tile: UnsafeRawPointer, _ segments: UnsafePointer<Int>, slabs: Int, weights: Activations,
+    output: Int, into out: UnsafeMutableRawPointer, pixels: Int, fetching fetch: ck_fetch = .none
   ) {
     let lanes = ChannelSlabs.lanes
     self.init(
       input: tile, segment: segments, segments: slabs, depth: lanes, stride: lanes, input_pitch: 0,
-      weights: weights + output * slabs * lanes * lanes, output: out, output_pitch: 0, rows: 1, width: pixels,
+      weights: weights.at(output * slabs * lanes * lanes), output: out, output_pitch: 0, rows: 1, width: pixels,
       fetch: fetch)
   }
 }

@@ -8,19 +8,19 @@ struct MemoryPlan {
     let life: ClosedRange<Int>
   }
 
-  /// In floats: a cache line, and what lies between two buffers so that a reader that runs past an end (the stem's last rows)
+  /// In bytes: a cache line, and what lies between two buffers so that a reader that runs past an end (the stem's last rows)
   /// stays in the memory.
-  private static let line = 16
+  private static let line = 64
 
   private var requests: [Request] = []
 
-  /// Asks for `floats` from the beginning of step `life.lowerBound` to the end of step `life.upperBound`.
-  mutating func add(_ floats: Int, during life: ClosedRange<Int>) -> Buffer {
-    requests.append(Request(size: (floats + Self.line - 1) / Self.line * Self.line + Self.line, life: life))
+  /// Asks for `bytes` from the beginning of step `life.lowerBound` to the end of step `life.upperBound`.
+  mutating func add(_ bytes: Int, during life: ClosedRange<Int>) -> Buffer {
+    requests.append(Request(size: (bytes + Self.line - 1) / Self.line * Self.line + Self.line, life: life))
     return Buffer(index: requests.count - 1)
   }
 
-  /// Where the buffers begin, in floats, and how many floats they take together.
+  /// Where the buffers begin, in bytes, and how many bytes they take together.
   struct Layout {
     fileprivate let starts: [Int]
     let size: Int

@@ -16,13 +16,13 @@ struct TrainingMemory {
     let layers: [Layer]
     let slabs: SlabMap
     /// What is known of the slabs' gradients but for the debts.
-    let gradient: SlabMap
+    let gradient: GradientMap
     /// Whether bottlenecks are forgotten on the way forward and made again on the way back.
     let isRecomputed: Bool
   }
 
   /// With their borders, interleaved.
-  let images: UnsafeMutablePointer<Float>
+  let images: Activations
   /// Behind the stem's convolution.
   let convolved: SlabMap
   let convolvedGradient: SlabMap
@@ -30,18 +30,18 @@ struct TrainingMemory {
   private let memory: HugeMemory
 
   /// For batches of `count` images. `isEfficient`: as little memory as making bottlenecks again can save.
-  init(_ plan: CPUPlan, images count: Int, isEfficient: Bool) {
+  init(_ plan: CPUPlan, images count: Int, _ precision: Precision, isEfficient: Bool) {
     let requests =
       isEfficient
-      ? Self.smallest((0...plan.blocks.count).map { Requests(plan, images: count, recomputedBlocks: $0) })
-      : Requests(plan, images: count, recomputedBlocks: 0)
+      ? Self.smallest((0...plan.blocks.count).map { Requests(plan, images: count, precision, recomputedBlocks: $0) })
+      : Requests(plan, images: count, precision, recomputedBlocks: 0)
     let layout = requests.plan.layout()
-    memory = HugeMemory(bytes: layout.size * MemoryLayout<Float>.stride)
-    let base = memory.base.bindMemory(to: Float.self, capacity: layout.size)
+    let memory = HugeMemory(bytes: layout.size)
+    self.memory = memory
     func map(_ buffer: MemoryPlan.Buffer, _ area: Int) -> SlabMap {
-      SlabMap(base: base + layout[buffer], pixels: count * area)
+      SlabMap(base: memory.base + layout[buffer], pixels: count * area, precision: precision)
     }
-    images = base + layout[requests.images]
+    images = Activations(base: memory.base + layout[requests.images], precision: precision)
     convolved = map(requests.convolved, plan.stem.convolved.area)
     convolvedGradient = map(requests.convolvedGradient, plan.stem.convolved.area)
     blocks = zip(plan.blocks, requests.blocks).map { block, requests in
@@ -50,14 +50,17 @@ struct TrainingMemory {
           Layer(
             bottleneck: map($0.bottleneck, block.area), bottleneckAgain: map($0.bottleneckAgain, block.area),
             bottleneckGradient: map($0.bottleneckGradient, block.area))
-        }, slabs: map(requests.slabs, block.area), gradient: map(requests.gradient, block.area),
+        }, slabs: map(requests.slabs, block.area),
+        gradient: GradientMap(
+          base: (memory.base + layout[requests.gradient]).assumingMemoryBound(to: Float.self),
+          pixels: count * block.area),
         isRecomputed: requests.isRecomputed)
     }
   }
 
-  /// Floats of all maps, for batches of `count` images.
-  static func size(_ plan: CPUPlan, images count: Int, recomputedBlocks: Int) -> Int {
-    Requests(plan, images: count, recomputedBlocks: recomputedBlocks).plan.layout().size
+  /// Bytes of all maps, for batches of `count` images.
+  static func size(_ plan: CPUPlan, images count: Int, _ precision: Precision, recomputedBlocks: Int) -> Int {
+    Requests(plan, images: count, precision, recomputedBlocks: recomputedBlocks).plan.layout().size
   }
 
   /// The first that is no more than 2 % larger than the smallest: making more bottlenecks again costs time and saves nothing.
@@ -89,22 +92,23 @@ struct TrainingMemory {
     let convolvedGradient: MemoryPlan.Buffer
     let blocks: [Block]
 
-    init(_ network: CPUPlan, images count: Int, recomputedBlocks: Int) {
+    init(_ network: CPUPlan, images count: Int, _ precision: Precision, recomputedBlocks: Int) {
+      let size = precision.size
       let operations = 1 + network.blocks.reduce(0) { $0 + $1.layers.count + 1 }
       let last = 2 * operations - 1
       func back(_ operation: Int) -> Int { last - operation }
       var plan = MemoryPlan()
       let stem = network.stem.convolved.area * ChannelSlabs(network.stem.convolved.channels).lanes
-      images = plan.add(count * network.paddedImageSize, during: 0...last)
-      convolved = plan.add(count * stem, during: 0...last)
-      convolvedGradient = plan.add(count * stem, during: last...last)
+      images = plan.add(count * network.paddedImageSize * size, during: 0...last)
+      convolved = plan.add(count * stem * size, during: 0...last)
+      convolvedGradient = plan.add(count * stem * size, during: last...last)
       // The operation that makes a block's first slabs.
       var producer = 0
       var blocks: [Block] = []
       for (index, block) in network.blocks.enumerated() {
         let isRecomputed = index < recomputedBlocks
         let reader = producer + block.layers.count + 1
-        let bottleneck = count * block.area * block.bottleneck.lanes
+        let bottleneck = count * block.area * block.bottleneck.lanes * size
         let layers = block.layers.indices.map { layer in
           let operation = producer + 1 + layer
           let way = back(operation)
@@ -116,8 +120,9 @@ struct TrainingMemory {
         let slabs = count * block.area * block.slabs.lanes
         blocks.append(
           Block(
-            layers: layers, slabs: plan.add(slabs, during: producer...back(producer)),
-            gradient: plan.add(slabs, during: back(reader)...back(producer)), isRecomputed: isRecomputed))
+            layers: layers, slabs: plan.add(slabs * size, during: producer...back(producer)),
+            gradient: plan.add(slabs * MemoryLayout<Float>.size, during: back(reader)...back(producer)),
+            isRecomputed: isRecomputed))
         producer = reader
       }
       self.blocks = blocks

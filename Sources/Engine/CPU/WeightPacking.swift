@@ -2,12 +2,12 @@ import CKernels
 
 /// Weights as PyTorch has them, `[K, C, …]`, in the order in which the kernels read them.
 protocol ConvolutionPacking {
-  /// Floats that either packing takes, and a weight gradient.
+  /// Values that either packing takes, and floats of a weight gradient.
   var size: Int { get }
   /// For the forward pass. `share`: of the blocks, which are packed independently.
-  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share)
+  func pack(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share)
   /// For the data gradient, a convolution with the kernel turned round.
-  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share)
+  func packTransposed(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share)
   /// Zeroes a weight gradient's blocks of the slabs `inputs`.
   func zeroGradient(_ blocks: UnsafeMutablePointer<Float>, inputs: Range<Int>)
   /// Adds the weight gradients of `groups`, `size` apart, to `gradient`.
@@ -49,19 +49,19 @@ struct WeightPacking: ConvolutionPacking {
   var size: Int { grid.count * Self.blockSize }
 
   /// [output slab][input slab][input][output].
-  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+  func pack(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share) {
     grid.forEach(share) { input, output, start in
       packing.pack_block(
-        packed + (output * grid.inputSlabs + input) * Self.blockSize, weights + start, grid.inputs.slabs[input].count,
+        packed.at((output * grid.inputSlabs + input) * Self.blockSize), weights + start, grid.inputs.slabs[input].count,
         grid.outputs.slabs[output].count, 1, grid.channels, ChannelSlabs.lanes)
     }
   }
 
   /// [input slab][output slab][output][input].
-  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+  func packTransposed(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share) {
     grid.forEach(share) { input, output, start in
       packing.pack_block(
-        packed + gradientBlock(input: input, output: output), weights + start, grid.outputs.slabs[output].count,
+        packed.at(gradientBlock(input: input, output: output)), weights + start, grid.outputs.slabs[output].count,
         grid.inputs.slabs[input].count, grid.channels, 1, ChannelSlabs.lanes)
     }
   }
@@ -91,7 +91,7 @@ struct StemPacking {
   /// C.
   let channels: Int
   let outputs: ChannelSlabs
-  /// Rows of a block: 7 · C, or more where the weight gradient wants a multiple of 8.
+  /// Rows of a block: 7 · C, or more where pairs want an even number or the weight gradient a multiple of 8.
   let depth: Int
 
   private static let kernel = 7
@@ -112,12 +112,19 @@ struct StemPacking {
   }
 
   /// [output slab][row][column · C + channel][output].
-  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
-    forEachBlock { block, channel, outputs, start in
-      for column in 0..<Self.kernel {
-        packing.pack_block(
-          packed + block + (column * channels + channel) * ChannelSlabs.lanes, weights + start + column, 1, outputs, 1,
-          channels * 49, 1)
+  func pack(_ weights: UnsafePointer<Float>, into packed: Activations) {
+    let inputs = Self.kernel * channels
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs * ChannelSlabs.lanes) { row in
+      guard let row = row.baseAddress else { return }
+      forEachBlock { block, channel, outputs, start in
+        for column in 0..<Self.kernel {
+          for output in 0..<outputs {
+            row[(column * channels + channel) * ChannelSlabs.lanes + output] =
+              weights[start + column + output * channels * 49]
+          }
+        }
+        guard channel == channels - 1 else { return }
+        packing.pack_block(packed.at(block), row, inputs, outputs, ChannelSlabs.lanes, 1, depth)
       }
     }
   }

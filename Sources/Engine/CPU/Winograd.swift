@@ -41,7 +41,7 @@ struct Winograd {
   /// outputs[place][k] = Σ inputs[place][c] · weights[place][k][c] over the first `count` tiles of a chunk, for the output slabs k
   /// of `wanted`; c and k count slabs.
   func multiply(
-    _ inputs: UnsafePointer<Float>, slabs inputSlabs: Int, by weights: UnsafePointer<Float>,
+    _ inputs: Activations, slabs inputSlabs: Int, by weights: Activations,
     into outputs: UnsafeMutablePointer<Float>, slabs outputSlabs: Int, _ wanted: Range<Int>, tiles count: Int,
     fetching fetch: ck_fetch
   ) {
@@ -51,33 +51,42 @@ struct Winograd {
       for place in 0..<Self.places {
         for output in wanted {
           var tile = ck_tile(
-            input: inputs + place * Self.pitch(slabs: inputSlabs), segment: segment, segments: inputSlabs,
+            input: inputs.at(place * Self.pitch(slabs: inputSlabs)), segment: segment, segments: inputSlabs,
             depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-            weights: weights + (place * outputSlabs + output) * inputSlabs * Self.blockSize,
+            weights: weights.at((place * outputSlabs + output) * inputSlabs * Self.blockSize),
             output: outputs + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, output_pitch: 0,
             rows: 1,
             width: count,
             fetch: fetch.part(place * wanted.count + output - wanted.lowerBound, of: Self.places * wanted.count))
-          kernels.convolution.store(&tile)
+          kernels.convolution.store_float(&tile)
         }
       }
     }
   }
 
   /// weights[place][c][k] += Σ inputs[place][c] · gradients[place][k] over the first `count` tiles of a chunk, for the input slabs c of
-  /// `wanted`.
+  /// `wanted`. Turns the tiles into the pairs that the weight gradient takes.
   func accumulate(
-    _ inputs: UnsafePointer<Float>, slabs inputSlabs: Int, _ wanted: Range<Int>, _ gradients: UnsafePointer<Float>,
+    _ inputs: Activations, slabs inputSlabs: Int, _ wanted: Range<Int>, _ gradients: Activations,
     slabs outputSlabs: Int, into weights: UnsafeMutablePointer<Float>, tiles count: Int, fetching fetch: ck_fetch
   ) {
+    func slab(_ tiles: Activations, _ slabs: Int, _ place: Int, _ slab: Int) -> UnsafeMutableRawPointer {
+      tiles.at(place * Self.pitch(slabs: slabs) + slab * Self.slabPitch)
+    }
+    let words = inputs.precision.valuesOfWord
     for place in 0..<Self.places {
+      for output in 0..<outputSlabs {
+        let tiles = slab(gradients, outputSlabs, place, output)
+        kernels.packing.pair_pixels(tiles, tiles, count)
+      }
       for input in wanted {
+        let tiles = slab(inputs, inputSlabs, place, input)
+        kernels.packing.pair_pixels(tiles, tiles, count)
         for output in 0..<outputSlabs {
           var product = ck_outer_product(
-            input: inputs + place * Self.pitch(slabs: inputSlabs) + input * Self.slabPitch, input_pitch: 0,
-            stride: Self.lanes, depth: Self.lanes,
-            gradient: gradients + place * Self.pitch(slabs: outputSlabs) + output * Self.slabPitch, gradient_pitch: 0,
-            rows: 1, width: count,
+            input: tiles, input_pitch: 0, stride: Self.lanes, depth: Self.lanes,
+            gradient: slab(gradients, outputSlabs, place, output), gradient_pitch: 0, rows: 1,
+            width: (count + words - 1) / words,
             weights: weights + ((place * inputSlabs + input) * outputSlabs + output) * Self.blockSize,
             fetch: output > 0
               ? .none : fetch.part(place * wanted.count + input - wanted.lowerBound, of: Self.places * wanted.count))
@@ -105,27 +114,23 @@ struct WinogradPacking: ConvolutionPacking {
   private var placePitch: Int { grid.count * Self.blockSize }
 
   /// [place][output slab][input slab][input][output].
-  func pack(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+  func pack(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share) {
     forEachBlock(share) { input, output, start, taps in
-      for tap in 0..<Self.taps {
-        kernels.packing.pack_block(
-          taps + tap * Self.blockSize, weights + start + tap, grid.inputs.slabs[input].count,
-          grid.outputs.slabs[output].count, Self.taps, grid.channels * Self.taps, ChannelSlabs.lanes)
-      }
+      kernels.packing.spread_taps(
+        taps, weights + start, grid.inputs.slabs[input].count, grid.outputs.slabs[output].count, Self.taps,
+        grid.channels * Self.taps, 0)
       kernels.winograd.transform_weights(
-        packed + (output * grid.inputSlabs + input) * Self.blockSize, placePitch, taps)
+        packed.at((output * grid.inputSlabs + input) * Self.blockSize), placePitch, taps)
     }
   }
 
   /// [place][input slab][output slab][output][input].
-  func packTransposed(_ weights: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, _ share: Share) {
+  func packTransposed(_ weights: UnsafePointer<Float>, into packed: Activations, _ share: Share) {
     forEachBlock(share) { input, output, start, taps in
-      for tap in 0..<Self.taps {
-        kernels.packing.pack_block(
-          taps + (Self.taps - 1 - tap) * Self.blockSize, weights + start + tap, grid.outputs.slabs[output].count,
-          grid.inputs.slabs[input].count, grid.channels * Self.taps, Self.taps, ChannelSlabs.lanes)
-      }
-      kernels.winograd.transform_weights(packed + block(input, output), placePitch, taps)
+      kernels.packing.spread_taps(
+        taps, weights + start, grid.outputs.slabs[output].count, grid.inputs.slabs[input].count,
+        grid.channels * Self.taps, Self.taps, 1)
+      kernels.winograd.transform_weights(packed.at(block(input, output)), placePitch, taps)
     }
   }
 

@@ -6,17 +6,20 @@ public let backendNames = ["auto", "cpu", "reference"]
 /// The backend that `--device` names, for every program that takes the option; `unknownDevice` where it is not of this
 /// library.
 ///
-/// `auto` is the fused engine where the processor has an instruction set that it is written for (AVX-512), else the textbook on
+/// `auto` is the fused engine where the processor has an instruction set that it is written for (AVX2, AVX-512 or NEON), else the textbook on
 /// OpenBLAS, which is then faster than the fused engine's plain C.
 ///
-/// `isMemoryEfficient`: `memoryEfficientUnavailable` where the backend keeps everything.
+/// `precisionUnavailable`, or with `isMemoryEfficient` `memoryEfficientUnavailable`, where the backend has no such thing. `level`: the
+/// fused engine's instruction set.
 public func backend(
-  named device: String, pool: ThreadPool, isMemoryEfficient: Bool = false
+  named device: String, pool: ThreadPool, precision: Precision = .fp32, isMemoryEfficient: Bool = false,
+  level: InstructionSet = .best
 ) throws(BackendError) -> any Backend {
   switch device {
   case "auto" where CPUBackend.isFast, "cpu":
-    return CPUBackend(threads: pool.threads, isMemoryEfficient: isMemoryEfficient)
+    return CPUBackend(threads: pool.threads, precision, level: level, isMemoryEfficient: isMemoryEfficient)
   case "auto", "reference":
+    if precision != .fp32 { throw .precisionUnavailable(precision, device: "reference") }
     if isMemoryEfficient { throw .memoryEfficientUnavailable(device: "reference") }
     return ReferenceBackend(pool: pool)
   default: throw .unknownDevice(device, known: backendNames.filter { $0 != "auto" })

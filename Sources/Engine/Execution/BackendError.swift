@@ -7,6 +7,8 @@ public enum BackendError: DiagnosedError, Equatable {
   case unknownDevice(String, known: [String])
   /// A backend keeps every activation.
   case memoryEfficientUnavailable(device: String)
+  /// A backend computes in fp32 only.
+  case precisionUnavailable(Precision, device: String)
   /// The loss, a gradient or a weight is not a finite number; nothing was updated.
   case notFinite(what: String)
 
@@ -29,6 +31,11 @@ public enum BackendError: DiagnosedError, Equatable {
         id: "device.memory-efficient", exit: .unavailable,
         message: "device “\(name.printable)” keeps every activation: it has no memory-efficient training",
         hint: "use --device cpu, or a smaller --batch-size with --gradient-accumulation")
+    case .precisionUnavailable(let precision, let name):
+      Diagnosis(
+        id: "device.precision", exit: .unavailable,
+        message: "device “\(name.printable)” computes in fp32, not in \(precision.rawValue)",
+        hint: "use --device cpu, or --precision fp32")
     case .notFinite(let what):
       Diagnosis(
         id: "training.diverged", exit: .diverged, message: "\(what) is not a finite number; the step was not applied",

@@ -97,6 +97,12 @@ public protocol Session: AnyObject {
 public protocol Backend: Sendable {
   /// As `--device` names it.
   var name: String { get }
+  /// Of the activations.
+  var precision: Precision { get }
   /// A session whose weights are zero until `load`.
   func makeSession(_ plan: Plan) throws(BackendError) -> any Session
+}
+
+extension Backend {
+  public var precision: Precision { .fp32 }
 }

@@ -5,7 +5,7 @@ import Tensors
 extension Settings {
   /// Forward, backward and a step of Adam on noise, as `finetune` does them for each batch.
   func training(batch: Int) throws -> Work {
-    let backend = try backend(named: device, pool: pool, isMemoryEfficient: memoryEfficient)
+    let backend = try backend()
     let session = try makeSession(.training, batch: batch, backend)
     let images = noise(session.plan)
     var random = CounterRandom(seed: 1, purpose: .shuffle)
@@ -23,7 +23,7 @@ extension Settings {
 
   /// Logits of a batch of noise, without feature maps, as `predict` asks for them.
   func inference(batch: Int) throws -> Work {
-    let backend = try backend(named: device, pool: pool)
+    let backend = try backend()
     let session = try makeSession(.inference, batch: batch, backend)
     let images = noise(session.plan)
     return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend)) {
@@ -31,8 +31,15 @@ extension Settings {
     }
   }
 
+  private func backend() throws -> any Backend {
+    try Engine.backend(
+      named: device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient, level: level)
+  }
+
   private func subject(_ backend: any Backend) -> String {
-    "\(architecture), \(imageSize)×\(imageSize), \(backend.name), threads: \(threads)"
+    let how = (backend as? CPUBackend).map { "\($0.precision.rawValue) on \($0.level.title)" }
+    return ["\(architecture)", "\(imageSize)×\(imageSize)", backend.name, how, "threads: \(threads)"].compactMap(\.self)
+      .joined(separator: ", ")
   }
 
   /// A session with random weights.

@@ -1,21 +1,21 @@
 import CKernels
+import Engine
 import Platform
 
 extension Settings {
   /// What multiplying and adding in registers reaches on all threads; long enough, some 50 ms with AVX-512, for waking them not to count.
   func peak() -> Work {
-    let (kernels, team, rounds) = (ck_kernels_of(ck_best_level()), WorkerTeam(threads: threads), 1 << 22)
+    let (kernels, team, rounds) = (kernels, WorkerTeam(threads: threads), 1 << 22)
     let sums = Floats(64 * threads)
     let operations = Double(threads) * kernels.multiply_add(sums.base, rounds)
-    return Work(unit: .gigaflops(operations: operations), subject: "\(levelName), threads: \(threads)") {
+    return Work(unit: .gigaflops(operations: operations), subject: "\(kernelsName), threads: \(threads)") {
       team.run { part in _ = kernels.multiply_add(sums.base + 64 * part, rounds) }
     }
   }
 
   /// A kernel as the engine calls it in DenseNet-121's second block: 196 pixels, 8 slabs of 32 channels, a bottleneck of 4.
   func kernel(_ kernel: RowName.Kernel) -> Work {
-    let kernels = ck_kernels_of(ck_best_level())
-    let bench = KernelBench()
+    let (kernels, bench) = (kernels, KernelBench(precision))
     let call: (unit: Work.Unit, call: () -> Void) =
       switch kernel {
       case .pointwise: bench.pointwise(kernels)
@@ -27,13 +27,14 @@ extension Settings {
       case .winogradGather: bench.winogradGather(kernels)
       case .adam: bench.adam(kernels)
       }
-    return Work(unit: call.unit, subject: "\(levelName), one thread") {
+    return Work(unit: call.unit, subject: "\(kernelsName), one thread") {
       withExtendedLifetime(bench) {}
       for _ in 0..<100 { call.call() }
     }
   }
 
-  private var levelName: String { ck_best_level() == CK_AVX512 ? "AVX-512" : "plain C" }
+  private var kernels: ck_kernels { CPUBackend(threads: 1, precision, level: level).kernels }
+  private var kernelsName: String { "\(precision.rawValue) on \(level.title)" }
 }
 
 /// Memory for floats, in huge pages.
@@ -64,10 +65,20 @@ private final class KernelBench {
   private let segments: UnsafeMutablePointer<Int>
   private let chunkSegments: UnsafeMutablePointer<Int>
 
-  init() {
+  /// Bytes of an activation, and values of a word.
+  private let size: Int
+  private let words: Int
+
+  init(_ precision: Precision) {
+    size = precision == .fp32 ? 4 : 2
+    words = 4 / size
     var random = CounterRandom(seed: 1, purpose: .augmentation)
     for (floats, count) in [(input, Self.slabs * Self.mapSize), (weights, Self.places * Self.slabs * 1024)] {
-      for index in 0..<count { floats.base[index] = Float(random.uniform(-1, 1)) }
+      for index in 0..<count {
+        let value = Float(random.uniform(-1, 1))
+        // A word of two values of bf16 has another in its lower half.
+        floats.base[index] = words == 1 ? value : Float(bitPattern: value.bitPattern & 0xffff_0000 | 0x3f00)
+      }
     }
     segments = .allocate(capacity: Self.slabs)
     chunkSegments = .allocate(capacity: Self.outputs)
@@ -82,19 +93,24 @@ private final class KernelBench {
 
   private func gigaflops(_ operations: Int) -> Work.Unit { .gigaflops(operations: Double(Self.calls * operations)) }
 
+  /// The activation `index` of an array.
+  private func at(_ floats: Floats, _ index: Int) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(floats.base) + index * size
+  }
+
   private func coefficient(_ index: Int) -> UnsafeMutablePointer<Float> { coefficients.base + index * Self.lanes }
 
   private func tile(slabs: Int, output: Int) -> ck_tile {
     ck_tile(
       input: input.base, segment: segments, segments: slabs, depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-      weights: weights.base + output * slabs * 1024, output: self.output.base + output * Self.mapSize, output_pitch: 0,
+      weights: at(weights, output * slabs * 1024), output: at(self.output, output * Self.mapSize), output_pitch: 0,
       rows: 1, width: Self.pixels, fetch: ck_fetch())
   }
 
   private var gate: ck_gate {
     ck_gate(
-      activation: input.base, activation_pitch: 0, x: input.base, mean: coefficient(0), scale: coefficient(1),
-      sum: coefficient(2), product: coefficient(3))
+      x: input.base, mean: coefficient(0), scale: coefficient(1), shift: coefficient(4), sum: coefficient(2),
+      product: coefficient(3))
   }
 
   func pointwise(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
@@ -126,7 +142,7 @@ private final class KernelBench {
         for index in 0..<Self.outputs {
           var product = ck_outer_product(
             input: input.base, input_pitch: 0, stride: Self.lanes, depth: Self.lanes,
-            gradient: input.base + (index + 1) * Self.mapSize, gradient_pitch: 0, rows: 1, width: Self.pixels,
+            gradient: at(input, (index + 1) * Self.mapSize), gradient_pitch: 0, rows: 1, width: Self.pixels / words,
             weights: output.base + index * 1024, fetch: ck_fetch())
           kernels.accumulate_outer_product(&product)
         }
@@ -136,7 +152,7 @@ private final class KernelBench {
 
   func normalize(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
     (
-      .gigabytesPerSecond(bytes: Self.calls * 2 * Self.mapSize * MemoryLayout<Float>.stride),
+      .gigabytesPerSecond(bytes: Self.calls * 2 * Self.mapSize * size),
       { [self] in
         kernels.packing.normalize(output.base, input.base, coefficient(0), coefficient(1), Self.pixels)
       }
@@ -150,7 +166,7 @@ private final class KernelBench {
   /// Bytes of the pixels that come in and the places that go out, for one slab.
   func winogradTransform(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
     (
-      .gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4),
+      .gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * size),
       { [self] in
         var tiles = Self.someTiles
         kernels.winograd.transform_normalized(
@@ -165,11 +181,11 @@ private final class KernelBench {
       { [self] in
         for place in 0..<Self.places {
           var tile = ck_tile(
-            input: transformed.base + place * Self.placePitch, segment: chunkSegments, segments: Self.outputs,
+            input: at(transformed, place * Self.placePitch), segment: chunkSegments, segments: Self.outputs,
             depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-            weights: weights.base + place * Self.outputs * 1024, output: products.base + place * Self.placePitch,
+            weights: at(weights, place * Self.outputs * 1024), output: products.base + place * Self.placePitch,
             output_pitch: 0, rows: 1, width: Self.tiles, fetch: ck_fetch())
-          kernels.convolution.store(&tile)
+          kernels.convolution.store_float(&tile)
         }
       }
     )
@@ -177,7 +193,7 @@ private final class KernelBench {
 
   func winogradGather(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {
     (
-      .gigabytesPerSecond(bytes: Self.calls * (4 + Self.places) * Self.tiles * Self.lanes * 4),
+      .gigabytesPerSecond(bytes: Self.calls * (4 * size + 4 * Self.places) * Self.tiles * Self.lanes),
       { [self] in
         var tiles = Self.someTiles
         kernels.winograd.gather_summed(

@@ -7,6 +7,15 @@ struct Settings: ParsableArguments {
   @Option(help: ArgumentHelp("Where to run: \(backendNames.joined(separator: ", ")).", valueName: "name"))
   var device = "auto"
 
+  @Option(help: ArgumentHelp("The activations' precision: fp32 or bf16.", valueName: "name"))
+  var precision = Precision.fp32
+
+  @Option(
+    help: ArgumentHelp(
+      "Instruction set of the engine: \(InstructionSet.available.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "name"))
+  var level = InstructionSet.best
+
   @Flag(help: "Train as finetune --memory-efficient does.")
   var memoryEfficient = false
 
@@ -42,6 +51,7 @@ struct Settings: ParsableArguments {
     ] where value < least {
       throw ValidationError("\(name) needs at least \(least), found \(value).")
     }
+    if !level.isAvailable { throw ValidationError("--level \(level.rawValue): this processor does not have it.") }
     if !(seconds >= 0) { throw ValidationError("--seconds needs 0 or more, found \(seconds).") }
     _ = try network()
   }
@@ -62,7 +72,7 @@ struct Settings: ParsableArguments {
   /// The arguments that say the same to another process.
   var arguments: [String] {
     [
-      "--device", device, "--threads", "\(threads)", "--architecture", architecture, "--image-size", "\(imageSize)",
+      "--device", device, "--precision", precision.rawValue, "--level", level.rawValue, "--threads", "\(threads)", "--architecture", architecture, "--image-size", "\(imageSize)",
       "--warm-up", "\(warmUp)", "--rounds", "\(rounds)", "--seconds", "\(seconds)",
     ] + (memoryEfficient ? ["--memory-efficient"] : []) + (images.map { ["--images", $0] } ?? [])
       + (weights.map { ["--weights", $0] } ?? [])
@@ -71,10 +81,13 @@ struct Settings: ParsableArguments {
   /// `device`: the name of the backend that `--device` found.
   func json(device: String) -> JSONValue {
     [
-      "device": .string(device), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads),
+      "device": .string(device), "precision": .string(precision.rawValue), "level": .string(level.rawValue), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads),
       "architecture": .string(architecture),
       "image_size": JSONValue(imageSize), "warm_up": JSONValue(warmUp), "rounds": JSONValue(rounds),
       "seconds_per_round": JSONValue(seconds),
     ]
   }
 }
+
+extension Precision: ExpressibleByArgument {}
+extension InstructionSet: ExpressibleByArgument {}

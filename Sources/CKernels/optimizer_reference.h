@@ -1,6 +1,7 @@
+// Optimizer steps as PyTorch has them.
 #include <math.h>
 
-#include "families.h"
+#include "kernels.h"
 
 static double sum_of_squares(const float *x, ptrdiff_t count) {
   double sum = 0;
@@ -26,5 +27,3 @@ static void adam(
     weights[i] = w - step->step_size * first[i] / (sqrtf(second[i]) / step->root + step->epsilon);
   }
 }
-
-void ck_fill_optimizer_ref(ck_kernels *table) { table->optimizer = (ck_optimizer){sum_of_squares, sgd, adam}; }

@@ -1,4 +1,5 @@
-#include "families.h"
+// A peak for processors that have no level.
+#include "kernels.h"
 
 enum { SUMS = 64 };
 
@@ -7,5 +8,3 @@ static double multiply_add(float *sums, ptrdiff_t rounds) {
     for (int i = 0; i < SUMS; i++) sums[i] = sums[i] * 0.999f + 0.001f;
   return 2.0 * SUMS * (double)rounds;
 }
-
-void ck_fill_peak_ref(ck_kernels *table) { table->multiply_add = multiply_add; }

@@ -1,4 +1,5 @@
-#include "families.h"
+// Winograd's filtering by its matrices.
+#include "element.h"
 
 enum { TAPS = 3, SIDE = 4, OUT = 2 };
 
@@ -15,18 +16,19 @@ static int is_inside(const ck_tiles *t, ptrdiff_t y, ptrdiff_t x) {
 }
 
 /// Writes Bᵀ d B of channel k of tile i.
-static void put_inputs(float *out, ptrdiff_t pitch, ptrdiff_t i, ptrdiff_t k, float d[SIDE][SIDE]) {
+static void put_inputs(act *out, ptrdiff_t pitch, ptrdiff_t i, ptrdiff_t k, float d[SIDE][SIDE]) {
   for (int p = 0; p < SIDE; p++)
     for (int q = 0; q < SIDE; q++) {
       float sum = 0;
       for (int r = 0; r < SIDE; r++)
         for (int c = 0; c < SIDE; c++) sum += bt[p][r] * d[r][c] * bt[q][c];
-      out[(SIDE * p + q) * pitch + i * CK_LANES + k] = sum;
+      out[(SIDE * p + q) * pitch + i * CK_LANES + k] = narrow_act(sum);
     }
 }
 
 static void transform_normalized(
-  float *out, ptrdiff_t pitch, const float *x, const float *scale, const float *shift, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const void *x, const float *scale, const float *shift, const ck_tiles *t) {
+  const act *from = x;
   for (ptrdiff_t i = 0; i < t->count; i++)
     for (ptrdiff_t k = 0; k < CK_LANES; k++) {
       float d[SIDE][SIDE] = {{0}};
@@ -34,7 +36,7 @@ static void transform_normalized(
         for (int c = 0; c < SIDE; c++) {
           ptrdiff_t row = 2 * row_of(t, i) - 1 + r, column = 2 * column_of(t, i) - 1 + c;
           if (!is_inside(t, row, column)) continue;
-          float value = scale[k] * x[(row * t->width + column) * CK_LANES + k] + shift[k];
+          float value = scale[k] * widen_act(from[(row * t->width + column) * CK_LANES + k]) + shift[k];
           d[r][c] = value < 0 ? 0 : value;
         }
       put_inputs(out, pitch, i, k, d);
@@ -43,15 +45,15 @@ static void transform_normalized(
 
 /// What batch norm's backward leaves of the gradient at (row, column).
 static float resolved(
-  const float *gradient, const float *x, const ck_line *line, const ck_tiles *t, ptrdiff_t row, ptrdiff_t column,
+  const float *gradient, const act *x, const ck_line *line, const ck_tiles *t, ptrdiff_t row, ptrdiff_t column,
   ptrdiff_t k) {
   if (!is_inside(t, row, column)) return 0;
   ptrdiff_t at = (row * t->width + column) * CK_LANES + k;
-  return gradient[at] - line->constant[k] - line->slope[k] * x[at];
+  return gradient[at] - line->constant[k] - line->slope[k] * widen_act(x[at]);
 }
 
 static void transform_resolved(
-  float *out, ptrdiff_t pitch, const float *gradient, const float *x, const ck_line *line, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const float *gradient, const void *x, const ck_line *line, const ck_tiles *t) {
   for (ptrdiff_t i = 0; i < t->count; i++)
     for (ptrdiff_t k = 0; k < CK_LANES; k++) {
       float d[SIDE][SIDE];
@@ -63,7 +65,7 @@ static void transform_resolved(
 }
 
 static void spread_resolved(
-  float *out, ptrdiff_t pitch, const float *gradient, const float *x, const ck_line *line, const ck_tiles *t) {
+  void *out, ptrdiff_t pitch, const float *gradient, const void *x, const ck_line *line, const ck_tiles *t) {
   for (ptrdiff_t i = 0; i < t->count; i++)
     for (ptrdiff_t k = 0; k < CK_LANES; k++)
       for (int p = 0; p < SIDE; p++)
@@ -73,7 +75,7 @@ static void spread_resolved(
             for (int c = 0; c < OUT; c++)
               sum += at[r][p] * at[c][q]
                      * resolved(gradient, x, line, t, 2 * row_of(t, i) + r, 2 * column_of(t, i) + c, k);
-          out[(SIDE * p + q) * pitch + i * CK_LANES + k] = sum;
+          ((act *)out)[(SIDE * p + q) * pitch + i * CK_LANES + k] = narrow_act(sum);
         }
 }
 
@@ -100,59 +102,59 @@ static void gather_each(
 }
 
 typedef struct {
-  float *out;
+  act *out;
   const float *constant;
   float *sum, *square;
   const ck_gate *gate;
 } destination;
 
-static void put(void *context, ptrdiff_t at, ptrdiff_t k, float y) {
+static void put_output(void *context, ptrdiff_t at, ptrdiff_t k, float y) {
   (void)k;
-  ((destination *)context)->out[at] = y;
+  ((destination *)context)->out[at] = narrow_act(y);
 }
 
-static void gather(float *out, const float *m, ptrdiff_t pitch, const ck_tiles *t) {
+static void gather(void *out, const float *m, ptrdiff_t pitch, const ck_tiles *t) {
   destination d = {.out = out};
-  gather_each(m, pitch, t, put, &d);
+  gather_each(m, pitch, t, put_output, &d);
 }
 
 static void put_summed(void *context, ptrdiff_t at, ptrdiff_t k, float y) {
   destination *d = context;
-  d->out[at] = y;
+  d->out[at] = narrow_act(y);
   d->sum[k] += y - d->constant[k];
   d->square[k] += (y - d->constant[k]) * (y - d->constant[k]);
 }
 
 static void gather_summed(
-  float *out, const float *m, ptrdiff_t pitch, const float *pivot, float *sum, float *square, const ck_tiles *t) {
+  void *out, const float *m, ptrdiff_t pitch, const float *pivot, float *sum, float *square, const ck_tiles *t) {
   destination d = {.out = out, .constant = pivot, .sum = sum, .square = square};
   gather_each(m, pitch, t, put_summed, &d);
 }
 
 static void put_gated(void *context, ptrdiff_t at, ptrdiff_t k, float y) {
   destination *d = context;
-  float x = d->gate->x[at], gated = d->gate->scale[k] * x + d->constant[k] > 0 ? y : 0;
-  d->gate->sum[k] += gated;
-  d->gate->product[k] += gated * (x - d->gate->mean[k]);
-  d->out[at] = d->gate->scale[k] * gated;
+  const ck_gate *gate = d->gate;
+  float x = widen_act(((const act *)gate->x)[at]), gated = gate->scale[k] * x + gate->shift[k] > 0 ? y : 0;
+  gate->sum[k] += gated;
+  gate->product[k] += gated * (x - gate->mean[k]);
+  d->out[at] = narrow_act(gate->scale[k] * gated);
 }
 
-static void gather_gated(
-  float *out, const float *m, ptrdiff_t pitch, const float *shift, const ck_gate *gate, const ck_tiles *t) {
-  destination d = {.out = out, .constant = shift, .gate = gate};
+static void gather_gated(void *out, const float *m, ptrdiff_t pitch, const ck_gate *gate, const ck_tiles *t) {
+  destination d = {.out = out, .gate = gate};
   gather_each(m, pitch, t, put_gated, &d);
 }
 
 enum { BLOCK = CK_LANES * CK_LANES };
 
-static void transform_weights(float *out, ptrdiff_t pitch, const float *taps) {
+static void transform_weights(void *out, ptrdiff_t pitch, const float *taps) {
   for (ptrdiff_t w = 0; w < BLOCK; w++)
     for (int p = 0; p < SIDE; p++)
       for (int q = 0; q < SIDE; q++) {
         double sum = 0;
         for (int r = 0; r < TAPS; r++)
           for (int c = 0; c < TAPS; c++) sum += g[p][r] * taps[(TAPS * r + c) * BLOCK + w] * g[q][c];
-        out[(SIDE * p + q) * pitch + w] = (float)sum;
+        ((act *)out)[(SIDE * p + q) * pitch + weight_at(w / CK_LANES, w % CK_LANES)] = narrow_act((float)sum);
       }
 }
 
@@ -168,9 +170,4 @@ static void gather_weights(
               sum += g[p][r] * places[n * group_stride + (SIDE * p + q) * pitch + w] * g[q][c];
         taps[(TAPS * r + c) * BLOCK + w] = (float)sum;
       }
-}
-
-void ck_fill_winograd_ref(ck_kernels *table) {
-  table->winograd = (ck_winograd){transform_normalized, transform_resolved, spread_resolved,   gather,
-                                  gather_summed,        gather_gated,       transform_weights, gather_weights};
 }

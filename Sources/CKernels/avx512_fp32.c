@@ -1,0 +1,8 @@
+#if defined(__x86_64__)
+#define CK_IS_BF16 0
+#include "avx512.h"
+
+void ck_fill_avx512_fp32(ck_kernels *table) { fill(table); }
+#else
+typedef int ck_no_avx512_fp32;
+#endif

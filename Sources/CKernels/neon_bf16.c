@@ -1,0 +1,8 @@
+#if defined(__aarch64__)
+#define CK_IS_BF16 1
+#include "neon.h"
+
+void ck_fill_neon_bf16(ck_kernels *table) { fill(table); }
+#else
+typedef int ck_no_neon_bf16;
+#endif
