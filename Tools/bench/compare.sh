@@ -11,6 +11,9 @@ python=$(command -v "${PEERS_PYTHON:-python3}") || {
 
 # They make OpenBLAS take another processor's kernels; an allocator of the caller's would serve every contender.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE LD_PRELOAD MALLOC_CONF
+# They choose the peers' instructions and precision, which --isa and --precision do.
+unset ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA MKL_ENABLE_INSTRUCTIONS OV_CPU_MAX_ISA
+unset TORCHINDUCTOR_CPP_MARCH ONEDNN_DEFAULT_FPMATH_MODE DNNL_DEFAULT_FPMATH_MODE
 export PYTHONDONTWRITEBYTECODE=1
 
 for argument in "$@"; do

@@ -30,6 +30,12 @@ LIMITS = ("peak", f"scaling-{TRAINING}", "scaling-peak")
 JEMALLOC = {"LD_PRELOAD": "libjemalloc.so.2", "MALLOC_CONF": "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 # One process compiles, and its time is the contender's, not that of others.
 COMPILE = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+# What keeps the peers to AVX2. Each of their parts chooses instructions by itself: PyTorch's own kernels, oneDNN, MKL,
+# the compiler behind torch.compile (ATEN_CPU_CAPABILITY alone leaves it -march=native), OpenVINO (with oneDNN's too).
+AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3", "OV_CPU_MAX_ISA": "AVX2",
+}
 # What a step of training DenseNet-121 at 224 takes for an image, in 10⁹ floating-point operations, by the definition of its convolutions but
 # for the transitions, which pool first: 3 × 5.20 forward, less the images' gradient in the stem (0.24).
 TRAINING_GFLOP = 15.4
@@ -56,29 +62,53 @@ class Contender:
 
 def contenders(options):
     """chexnet first, then its variants, then every peer, those included that this machine lacks."""
-    torch = missing_modules("torch", "torchvision")
-    jemalloc = torch or (None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed")
-    eager = [sys.executable, str(HERE / "pytorch_peer.py")]
-    compiled = [*eager, "--compile"]
-    ours = [options.bench, "--json", "--device", options.device]
+    ours = [options.bench, "--json", "--device", options.device, *(["--level", options.isa] if options.isa else [])]
     found = [
         Contender("chexnet", ours),
         Contender("chexnet, memory-efficient", [*ours, "--memory-efficient"], (TRAINING,), is_variant=True),
-        Contender("PyTorch", eager, missing=torch),
-        Contender("PyTorch, jemalloc", eager, environment=JEMALLOC, missing=jemalloc),
-        Contender("PyTorch, compiled", compiled, environment=COMPILE, missing=torch, compiles=True),
-        Contender(
-            "PyTorch, compiled, jemalloc", compiled, environment=COMPILE | JEMALLOC, missing=jemalloc, compiles=True),
     ]
+    if options.precision == "bf16":
+        found += pytorch("PyTorch, autocast") + pytorch("PyTorch, bf16 weights", ["--bf16-weights"], INFERENCE)
+    else:
+        found += pytorch("PyTorch")
+    found += runtimes(options)
+    for contender in found:
+        contender.command = [*contender.command, "--precision", options.precision]
+        if options.isa and not contender.name.startswith("chexnet"):
+            contender.environment = contender.environment | AVX2
+        if options.quick and contender.compiles:
+            contender.missing = "left out by --quick: it compiles for minutes"
+    return found
+
+
+def pytorch(name, arguments=(), rows=measurement.ROWS):
+    """Eager and compiled, each with the system's allocator and with jemalloc."""
+    torch = missing_modules("torch", "torchvision")
+    jemalloc = torch or (None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed")
+    eager = [sys.executable, str(HERE / "pytorch_peer.py"), *arguments]
+    compiled = [*eager, "--compile"]
+    return [
+        Contender(name, eager, rows, missing=torch),
+        Contender(f"{name}, jemalloc", eager, rows, JEMALLOC, missing=jemalloc),
+        Contender(f"{name}, compiled", compiled, rows, COMPILE, missing=torch, compiles=True),
+        Contender(f"{name}, compiled, jemalloc", compiled, rows, COMPILE | JEMALLOC, missing=jemalloc, compiles=True),
+    ]
+
+
+def runtimes(options):
+    """Those that take the network as ONNX, for inference only."""
+    unable = {}
+    if options.precision == "bf16":
+        unable["ONNX Runtime"] = "it has no convolution in bf16 for processors"
+    elif options.isa:
+        unable["ONNX Runtime"] = "it has no setting that keeps it to an instruction set"
+    found = []
     for name, script, module in (
         ("ONNX Runtime", "onnxruntime_peer.py", "onnxruntime"), ("OpenVINO", "openvino_peer.py", "openvino"),
     ):
-        missing = missing_modules(module, "numpy", "torch", "torchvision", "onnx", "onnxscript")
+        missing = unable.get(name) or missing_modules(module, "numpy", "torch", "torchvision", "onnx", "onnxscript")
         found.append(
             Contender(name, [sys.executable, str(HERE / script)], INFERENCE, takes_model=True, missing=missing))
-    for contender in found:
-        if options.quick and contender.compiles:
-            contender.missing = "left out by --quick: it compiles for minutes"
     return found
 
 
@@ -242,26 +272,28 @@ def notes(options, measurements, failures, ratio, machine):
         versions.update(result["versions"])
     others = [m["others"] for m in measurements]
     yield (
-        f"DenseNet-121, 14 outputs, {measurement.SIDE}×{measurement.SIDE}, fp32, {options.threads} threads; medians of "
-        f"{options.rounds} alternating rounds, each the median of {options.repeats} of at least {options.seconds} s "
-        f"after {options.warm_up} calls. {machine['processor']}, {machine['processors']} processors, {machine['date']}, "
-        f"commit {machine['commit']}."
+        f"DenseNet-121, 14 outputs, {measurement.SIDE}×{measurement.SIDE}, {options.precision}, "
+        f"{'all kept to AVX2, ' if options.isa else ''}{options.threads} threads; "
+        f"medians of {options.rounds} alternating rounds, each the median of {options.repeats} of at least "
+        f"{options.seconds} s after {options.warm_up} calls. "
+        f"{machine['processor']}, {machine['processors']} processors, {machine['date']}, commit {machine['commit']}."
     )
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + "."
     if options.compiled_rounds < options.rounds and any("compiled" in m["contender"] for m in measurements):
         yield f"torch.compile took part in {options.compiled_rounds} of the rounds."
     cells = summarise(measurements)
+    peak_name = "bf16 peak" if options.precision == "bf16" else "FMA peak"
     training, peak = cells.get(("chexnet", TRAINING)), cells.get(("peak", "peak"))
     if training and peak:
         share = 100 * TRAINING_GFLOP * training["images_per_second"] / peak["images_per_second"]
         yield (
-            f"Training: {TRAINING_GFLOP} GFLOP an image are {share:.0f} % of the FMA peak measured in the same run, "
+            f"Training: {TRAINING_GFLOP} GFLOP an image are {share:.0f} % of the {peak_name} measured in the same run, "
             f"{peak['images_per_second']:.0f} GFLOP/s."
         )
     scales = [cells.get((row, row)) for row in LIMITS[1:]]
     if all(scales):
         ours, limit = (f"{scale['images_per_second']:.2f}×{star(scale)}" for scale in scales)
-        yield f"Training, 1 → {options.threads} threads, step by step in turns: {ours} (the FMA peak: {limit})."
+        yield f"Training, 1 → {options.threads} threads, step by step in turns: {ours} (the {peak_name}: {limit})."
     for row, found in ratio.items():
         yield f"Best peers, {TITLES[row]}: fastest {found['fastest_peer']}, smallest {found['smallest_peer']}."
     for name, reason in failures.items():
@@ -289,6 +321,8 @@ def main():
     # The executable of Tools/bench, which compare.sh has built.
     parser.add_argument("--bench", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--device", default="auto", help="chexnet's; default: auto")
+    parser.add_argument("--precision", choices=measurement.PRECISIONS, default="fp32", help="of all; default: fp32")
+    parser.add_argument("--isa", choices=["avx2"], help="keeps all to it; default: the processor's best")
     processors = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=processors, help="default: as many as processors may be used")
     parser.add_argument("--rows", nargs="+", choices=measurement.ROWS, default=list(measurement.ROWS))
@@ -300,6 +334,11 @@ def main():
     options = parser.parse_args()
     if options.threads < 1 or options.rounds < 1:
         parser.error("--threads and --rounds need at least 1")
+    if options.isa and options.precision == "bf16":
+        # PyTorch takes four times as long as in fp32 then, OpenVINO computes in fp32.
+        parser.error("--isa avx2 has no arithmetic in bf16: compare in fp32")
+    if options.isa and options.device == "reference":
+        parser.error("--isa keeps the engine to it, but not --device reference, which is OpenBLAS")
     # PyTorch takes six steps to settle.
     options.warm_up = 6
     options.repeats, options.seconds = (3, 0.5) if options.quick else (5, 1.0)
@@ -309,8 +348,9 @@ def main():
         options.compiled_rounds = options.rounds
 
     machine, field = describe_machine(), contenders(options)
-    if all(contender.missing for contender in field[1:]):
-        reasons = "\n".join(f"  {contender.name}: {contender.missing}" for contender in field[1:])
+    peers = [contender for contender in field[1:] if not contender.is_variant]
+    if all(contender.missing for contender in peers):
+        reasons = "\n".join(f"  {contender.name}: {contender.missing}" for contender in peers)
         print(f"error: there is no peer to compare with\n{reasons}", file=sys.stderr)
         print("hint: set PEERS_PYTHON to a Python that has them (Tools/bench/README.md)", file=sys.stderr)
         raise SystemExit(69)
@@ -322,8 +362,8 @@ def main():
     print("\n".join(notes(options, measurements, failures, ratio, machine)))
     if options.json:
         document = {
-            "machine": machine, "threads": options.threads, "device": device, "measurements": measurements,
-            "ratios": ratio, "not_measured": failures,
+            "machine": machine, "threads": options.threads, "device": device, "precision": options.precision,
+            "isa": options.isa, "measurements": measurements, "ratios": ratio, "not_measured": failures,
         }
         pathlib.Path(options.json).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 

@@ -7,13 +7,15 @@ import time
 
 OUTPUTS, SIDE = 14, 224
 ROWS = ("training-b16", "inference-b16", "inference-b1")
+PRECISIONS = ("fp32", "bf16")
 
 
-def parser(description, rows=ROWS):
+def parser(description, rows=ROWS, precisions=PRECISIONS):
     """The options that all peers take."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--row", choices=rows, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--precision", choices=precisions, default="fp32")
     parser.add_argument("--warm-up", type=int, default=6, help="calls before the first round")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="a round repeats its row until it lasted this long")

@@ -6,7 +6,8 @@ import onnxruntime
 
 
 def main():
-    parser = measurement.parser(__doc__, rows=[row for row in measurement.ROWS if row.startswith("inference")])
+    rows = [row for row in measurement.ROWS if row.startswith("inference")]
+    parser = measurement.parser(__doc__, rows, precisions=("fp32",))
     parser.add_argument("--model", required=True, help="of export_onnx.py, for the same row")
     options = parser.parse_args()
 
