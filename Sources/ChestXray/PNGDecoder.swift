@@ -1,6 +1,9 @@
 import CPNGShim
 import Platform
 
+/// Of libpng: `1.6.39`.
+public func pngLibraryVersion() -> String { png_shim_version().map { String(cString: $0) } ?? "unknown" }
+
 /// PNG files, by libpng, with every CRC and the Adler-32 checksum verified.
 ///
 /// Gray of 1, 2, 4 and 8 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Samples of

@@ -1,5 +1,8 @@
 import CCrypto
 
+/// Of OpenSSL's libcrypto: `OpenSSL 3.0.17 1 Jul 2025`.
+public func cryptoLibraryVersion() -> String { OpenSSL_version(0).map { String(cString: $0) } ?? "unknown" }
+
 /// SHA-256 (FIPS 180-4), by OpenSSL's libcrypto, fed piece by piece.
 public struct SHA256: ~Copyable {
   private let context: OpaquePointer

@@ -13,6 +13,12 @@ struct DeviceOptions: ParsableArguments {
   @Option(help: deviceHelp)
   var device = "auto"
 
+  @Option(
+    help: ArgumentHelp(
+      "Of the activations: fp32, bf16 (faster, with some 3 digits), or auto: what doctor found faster here.",
+      valueName: "name"))
+  var precision = PrecisionChoice.fp32
+
   @Option(help: ArgumentHelp("Images that the network is given at a time.", valueName: "n"))
   var batchSize = 16
 
@@ -26,7 +32,9 @@ struct DeviceOptions: ParsableArguments {
 
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
-  func backend() throws(BackendError) -> any Backend { try Engine.backend(named: device, pool: pool) }
+  func backend() throws(BackendError) -> any Backend {
+    try Engine.backend(named: device, pool: pool, precision: precision.resolved(device: device))
+  }
 }
 
 /// A checkpoint and the radiographs that it is shown.

@@ -27,6 +27,8 @@ enum { chunk_limit = 8 << 20 };
 // Compressed bytes that libpng asks for at once: small, so that the row at which a file ends is nearly the right one.
 enum { piece = 512 };
 
+const char *png_shim_version(void) { return png_get_libpng_ver(NULL); }
+
 static void on_error(png_structp png, png_const_charp message) {
   reader *r = png_get_error_ptr(png);
   if (r->status == PNG_SHIM_OK) r->status = PNG_SHIM_DAMAGED;

@@ -5,7 +5,7 @@ import Platform
 /// What a number depends on beside the program.
 struct Machine {
   let date = Date().ISO8601Format()
-  let processor = Machine.processorName
+  let processor = Processor.name
   let processors = ThreadPool.availableProcessors
   /// Processes that were running or waiting to, in the last minute, ours included.
   let load = Machine.loadAverage
@@ -34,11 +34,6 @@ struct Machine {
     for name in variables where ProcessInfo.processInfo.environment[name]?.isEmpty == false {
       standardError("warning: \(name) is set: the figures of --device reference are not this machine's best\n")
     }
-  }
-
-  private static var processorName: String {
-    let name = lines(of: "/proc/cpuinfo").first { $0.hasPrefix("model name") }?.split(separator: ":").last
-    return name?.trimmingCharacters(in: .whitespaces) ?? "unknown"
   }
 
   private static var loadAverage: Double {

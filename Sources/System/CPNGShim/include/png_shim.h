@@ -38,3 +38,6 @@ png_shim_status png_shim_read_header(
 // else is damaged. Depths of 16 bits are the caller's to refuse.
 png_shim_status png_shim_read_pixels(
     uint8_t *pixels, size_t pixels_size, int channels, png_shim_failure *failure, const uint8_t *bytes, size_t size);
+
+// libpng's own version, such as `1.6.39`.
+const char *png_shim_version(void);
