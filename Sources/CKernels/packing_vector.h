@@ -67,6 +67,71 @@ static void normalize_pooled(
   }
 }
 
+/// Rows of weights that are outputs, as PyTorch has them: each is read along its inputs.
+CK_INLINE void pack_rows_of_outputs(
+  act *out, const float *weights, ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t output_stride) {
+  for (ptrdiff_t o = 0; o < outputs; o++) {
+    const float *row = weights + o * output_stride;
+    ptrdiff_t i = 0;
+    for (; i + CK_VL <= inputs; i += CK_VL) {
+      act values[CK_VL];
+      store_act(values, load(row + i));
+      CK_UNROLL for (int j = 0; j < CK_VL; j += CK_WORD)
+        memcpy(out + weight_at(i + j, o), values + j, sizeof(act) * CK_WORD);
+    }
+    for (; i < inputs; i++) out[weight_at(i, o)] = narrow_act(row[i]);
+  }
+}
+
+/// Rows of weights that are inputs: each is read along its outputs.
+CK_INLINE void pack_rows_of_inputs(
+  act *out, const float *weights, ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t input_stride) {
+  ptrdiff_t whole = outputs / CK_VL * CK_VL, even = inputs / CK_WORD * CK_WORD;
+  for (ptrdiff_t i = 0; i < even; i += CK_WORD)
+    for (ptrdiff_t o = 0; o < whole; o += CK_VL) {
+      const float *row = weights + i * input_stride + o;
+#if CK_IS_BF16
+      store_words(out + weight_at(i, o), pair_of(load(row), load(row + input_stride)));
+#else
+      store_act(out + weight_at(i, o), load(row));
+#endif
+    }
+  for (ptrdiff_t i = 0; i < inputs; i++)
+    for (ptrdiff_t o = i < even ? whole : 0; o < outputs; o++)
+      out[weight_at(i, o)] = narrow_act(weights[i * input_stride + o]);
+}
+
+static void pack_block(
+  void *out, const float *weights, ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t input_stride,
+  ptrdiff_t output_stride, ptrdiff_t depth) {
+  act *o = out;
+  if (inputs < depth || outputs < CK_LANES) memset(o, 0, sizeof(act) * (size_t)(depth * CK_LANES));
+  if (input_stride == 1) {
+    pack_rows_of_outputs(o, weights, inputs, outputs, output_stride);
+  } else if (output_stride == 1) {
+    pack_rows_of_inputs(o, weights, inputs, outputs, input_stride);
+  } else {
+    for (ptrdiff_t i = 0; i < inputs; i++)
+      for (ptrdiff_t k = 0; k < outputs; k++)
+        o[weight_at(i, k)] = narrow_act(weights[i * input_stride + k * output_stride]);
+  }
+}
+
+/// The groups' sums of a row of outputs at a time.
+static void unpack_block(
+  float *gradient, const float *blocks, ptrdiff_t groups, ptrdiff_t group_stride, ptrdiff_t inputs,
+  ptrdiff_t outputs, ptrdiff_t input_stride, ptrdiff_t output_stride) {
+  for (ptrdiff_t i = 0; i < inputs; i++) {
+    float sums[CK_LANES];
+    CK_UNROLL for (int j = 0; j < CK_PV; j++) {
+      vec sum = {0};
+      for (ptrdiff_t g = 0; g < groups; g++) sum += load(blocks + g * group_stride + i * CK_LANES + j * CK_VL);
+      store_vec(sums + j * CK_VL, sum);
+    }
+    for (ptrdiff_t o = 0; o < outputs; o++) gradient[i * input_stride + o * output_stride] += sums[o];
+  }
+}
+
 #if CK_IS_BF16
 
 static void pair(void *out, const void *low, const void *high, ptrdiff_t count) {

@@ -16,6 +16,8 @@ static void fill(ck_kernels *table) {
   table->packing.normalize_pooled = normalize_pooled;
   table->packing.resolve = resolve;
   table->packing.resolve_float = resolve_float;
+  table->packing.pack_block = pack_block;
+  table->packing.unpack_block = unpack_block;
 #if CK_IS_BF16
   table->packing.pair = pair;
   table->packing.pair_pixels = pair_pixels;

@@ -30,6 +30,42 @@ import Testing
       withUnsafePointer(to: gate) { kernels.pooling.average_unpool(f[0], f[1], $0, rows, width / 2, width) }
     }
   }
+
+  @Test(arguments: [(32, 32, 1), (5, 32, 4), (32, 7, 2), (1, 1, 3)])
+  func `groups of weight gradients add up as the reference's`(inputs: Int, outputs: Int, groups: Int) {
+    let stride = 32 * 32 + 9
+    for (inputStride, outputStride) in [(1, inputs + 2), (9, 9 * inputs)] {
+      let last = (inputs - 1) * inputStride + (outputs - 1) * outputStride
+      expectSameOfEveryLevel(
+        activations: [], floats: [last + 1, (groups - 1) * stride + 32 * 32], seed: 6, "\(inputs)×\(outputs)"
+      ) { kernels, _, f in
+        kernels.packing.unpack_block(f[0], f[1], groups, stride, inputs, outputs, inputStride, outputStride)
+      }
+    }
+  }
+
+  @Test(arguments: KernelTable.all, [(32, 32), (3, 32), (32, 5)])
+  func `nine taps stand apart, the kernel turned round where that is wanted`(table: KernelTable, size: (Int, Int)) {
+    let (inputs, outputs) = size
+    let (inputStride, outputStride) = (9, 9 * inputs)
+    for isTurned in [false, true] {
+      var arrays = GuardedArrays(
+        activations: [], floats: [9 * 1024, 9 * inputs * outputs], precision: table.precision, seed: 7)
+      arrays.withPointers { _, f in
+        table.kernels.packing.spread_taps(f[0], f[1], inputs, outputs, inputStride, outputStride, isTurned ? 1 : 0)
+        var wrong = 0
+        for tap in 0..<9 {
+          for (i, o) in (0..<1024).map({ ($0 / 32, $0 % 32) }) {
+            let source = i * inputStride + o * outputStride + (isTurned ? 8 - tap : tap)
+            let weight = i < inputs && o < outputs ? f[1][source] : 0
+            if f[0][tap * 1024 + i * 32 + o] != weight { wrong += 1 }
+          }
+        }
+        #expect(wrong == 0, "turned: \(isTurned)")
+      }
+      #expect(arrays.guardsAreIntact)
+    }
+  }
 }
 
 @Suite struct PoolingTests {
