@@ -1,21 +1,32 @@
 #!/usr/bin/env bash
 # Installs what chexnet is built with, where it is missing: five C libraries from Debian's or Ubuntu's packages.
 # Says what it installs; does nothing the second time. Swift itself it does not install: it says how to get it.
+# Tools/setup.sh --tests: also what the tests of another processor's kernels are compiled and run with (Tests/NEON).
 set -euo pipefail
 
 packages=(libhdf5-dev libopenblas-dev zlib1g-dev libpng-dev libssl-dev pkg-config)
 # pkg-config's names of the same libraries: what the build asks for, on any distribution.
 libraries=(hdf5-serial openblas zlib libpng libcrypto)
 
-missing_libraries() {
+files=()
+# An arm64 machine needs none of them; where packages have other names, Tests/NEON is skipped.
+if [ "${1-}" = --tests ] && [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null; then
+  packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+  files=(/usr/bin/aarch64-linux-gnu-gcc /usr/aarch64-linux-gnu/lib/libc.a /usr/bin/qemu-aarch64)
+fi
+
+missing() {
   for library in "${libraries[@]}"; do
     pkg-config --exists "$library" 2>/dev/null || printf '%s ' "$library"
   done
+  for file in "${files[@]}"; do
+    [ -e "$file" ] || printf '%s ' "$file"
+  done
 }
 
-if ! command -v pkg-config >/dev/null || [ -n "$(missing_libraries)" ]; then
+if [ -n "$(missing)" ]; then
   if ! command -v apt-get >/dev/null; then
-    echo "error: missing: $(missing_libraries)" >&2
+    echo "error: missing: $(missing)" >&2
     echo "hint: install HDF5 (serial), OpenBLAS, zlib, libpng, OpenSSL and pkg-config, with their headers" >&2
     exit 69
   fi
@@ -38,8 +49,8 @@ if ! command -v pkg-config >/dev/null || [ -n "$(missing_libraries)" ]; then
     echo "error: the packages could not be installed" >&2
     exit 69
   fi
-  if [ -n "$(missing_libraries)" ]; then
-    echo "error: still missing after the installation: $(missing_libraries)" >&2
+  if [ -n "$(missing)" ]; then
+    echo "error: still missing after the installation: $(missing)" >&2
     exit 69
   fi
 fi

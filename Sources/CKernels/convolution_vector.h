@@ -4,6 +4,8 @@
 // depend on how a map was cut into tiles.
 #include "vector.h"
 
+_Static_assert(CK_MR == 14 || CK_MR <= 6, "convolve has no cases for 7 to 13 pixels alone");
+
 typedef enum { STORE, STORE_FLOAT, STORE_RECTIFIED, STORE_SUMMED, ACCUMULATE_GATED } finish_kind;
 
 /// What happens to the sums, and with which vectors of 32 channels.
@@ -109,7 +111,9 @@ CK_INLINE void convolve(const ck_tile *t, ptrdiff_t stride, const finish *f) {
           case 8: chunk(8, stride, t, f, row, q, column, fetch); break;
           case 7: chunk(7, stride, t, f, row, q, column, fetch); break;
 #endif
+#if CK_MR >= 6
           case 6: chunk(6, stride, t, f, row, q, column, fetch); break;
+#endif
           case 5: chunk(5, stride, t, f, row, q, column, fetch); break;
           case 4: chunk(4, stride, t, f, row, q, column, fetch); break;
           case 3: chunk(3, stride, t, f, row, q, column, fetch); break;
