@@ -38,14 +38,16 @@ public enum Conformance {
 
     static let lossScale = 0.1
 
-    /// Runs the textbook on `pool`'s threads.
-    public init(_ conformanceCase: ConformanceCase, pool: ThreadPool) throws(BackendError) {
+    /// Runs the textbook on `pool`'s threads, with the case's weights or others.
+    public init(
+      _ conformanceCase: ConformanceCase, weights: Weights? = nil, pool: ThreadPool
+    ) throws(BackendError) {
       self.conformanceCase = conformanceCase
       plan = try conformanceCase.plan()
-      weights = conformanceCase.weights()
+      self.weights = weights ?? conformanceCase.weights()
       images = try conformanceCase.images()
       let reference = ReferenceSession<Double>(plan, pool: pool)
-      reference.load(weights)
+      reference.load(self.weights)
       let pixels = images.pixels.map { Double($0) }
       switch plan.mode {
       case .inference:
@@ -145,8 +147,7 @@ public enum Conformance {
         deviations.append(Deviation(quantity: parameter.name, value: value, bound: bounds.outputs))
         continue
       }
-      let theirs = expected.gradients[range]
-      let error = norm(zip(gradients[range], theirs).map { Double($0) - $1 }[...])
+      let (theirs, error) = (expected.gradients[range], distance(gradients[range], expected.gradients[range]))
       wholeError += error * error
       let size = (norm(theirs) * norm(theirs) + bounds.share * bounds.share * wholeSize * wholeSize).squareRoot()
       deviations.append(
@@ -165,7 +166,11 @@ public enum Conformance {
     return session.readMoments().first
   }
 
-  private static func norm(_ values: ArraySlice<Double>) -> Double {
+  static func distance(_ found: ArraySlice<Float>, _ expected: ArraySlice<Double>) -> Double {
+    norm(zip(found, expected).map { Double($0) - $1 }[...])
+  }
+
+  static func norm(_ values: ArraySlice<Double>) -> Double {
     values.reduce(0) { $0 + $1 * $1 }.squareRoot()
   }
 

@@ -33,13 +33,29 @@ struct Bench: ParsableCommand {
   @Flag(help: "Run the rows of all kernels, and the peak that they are shares of.")
   var kernels = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Instead of measuring: compare the gradients of a step on N images with the textbook's in double precision.",
+      valueName: "n"))
+  var gradientErrors: Int?
+
   @Flag(help: "Run each row in a process of its own, and say its peak memory.")
   var memory = false
 
   @Flag(help: "Print one JSON document instead of the table.")
   var json = false
 
+  func validate() throws {
+    if let gradientErrors, gradientErrors < 1 {
+      throw ValidationError("--gradient-errors needs at least 1, found \(gradientErrors).")
+    }
+  }
+
   func run() throws {
+    if let gradientErrors {
+      let report = try GradientReport(settings, count: gradientErrors)
+      return print(json ? report.json.text(pretty: true) : report.text)
+    }
     Machine.warnOfOpenBLASVariables()
     // Asked for before the rows, whose threads are our load, not the others'.
     let machine = Machine()
