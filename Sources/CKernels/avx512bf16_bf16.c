@@ -4,6 +4,8 @@
 #define CK_VL 16
 #define CK_MR 14
 #define CK_NV 2
+#define CK_REGISTERS 32
+#define CK_DEPTH_UNROLL 4
 #include <immintrin.h>
 #pragma clang attribute push( \
   __attribute__((target("avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,prfchw"))), apply_to = function)

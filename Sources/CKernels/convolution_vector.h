@@ -39,7 +39,7 @@ CK_INLINE void chunk(
   const act *weights = (const act *)t->weights + column * CK_WORD;
   for (ptrdiff_t s = 0; s < t->segments; s++) {
     const act *input = first + t->segment[s];
-#pragma clang loop unroll_count(4)
+#pragma clang loop unroll_count(CK_DEPTH_UNROLL)
     for (ptrdiff_t d = 0; d < t->depth; d += CK_WORD) {
       if (d % 2 == 0) fetch_line(&fetch);
       words w[CK_NV];

@@ -7,4 +7,6 @@
 #define CK_MR 6
 #endif
 #define CK_NV 4
+#define CK_REGISTERS 32
+#define CK_DEPTH_UNROLL 4
 #include "vector_table.h"

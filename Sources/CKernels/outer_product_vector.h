@@ -1,10 +1,10 @@
-// The weight gradient: 8 inputs × 32 channels stay in registers while the pixels, or pairs of them, pass by, in order.
+// The weight gradient: some inputs × some channels stay in registers while the pixels, or pairs of them, pass by, in order.
 #include "vector.h"
 
-// Two vectors side by side are 16 sums, as many as every set has registers for.
-enum { INPUTS = 8, SIDE_BY_SIDE = CK_NV < 2 ? CK_NV : 2 };
+// Of 16 registers 8 are for sums, of 32 the half.
+enum { SIDE_BY_SIDE = 2, INPUTS = CK_REGISTERS / 2 / SIDE_BY_SIDE };
 
-CK_INLINE void eight(
+CK_INLINE void some_inputs(
   const ck_outer_product *p, ptrdiff_t d, ptrdiff_t stride, ptrdiff_t column, fetching fetch) {
   vec acc[INPUTS][SIDE_BY_SIDE];
   float *weights = p->weights + d * CK_LANES + column;
@@ -37,7 +37,7 @@ static void accumulate_outer_product(const ck_outer_product *p) {
   for (ptrdiff_t d = 0; d < p->depth; d += INPUTS) {
     fetching fetch = fetch_part(&state, p->weights);
     for (ptrdiff_t column = 0; column < CK_LANES; column += SIDE_BY_SIDE * CK_VL)
-      if (p->stride == CK_LANES) eight(p, d, CK_LANES, column, fetch);
-      else eight(p, d, p->stride, column, fetch);
+      if (p->stride == CK_LANES) some_inputs(p, d, CK_LANES, column, fetch);
+      else some_inputs(p, d, p->stride, column, fetch);
   }
 }

@@ -1,5 +1,5 @@
 // Vectors of CK_VL floats, for the templates *_vector.h. A file of one instruction set and one precision defines CK_IS_BF16, CK_VL, CK_MR and
-// CK_NV (a convolution's tile in registers: pixels × vectors), CK_HAS_BF16 where the set multiplies pairs of bf16, and the
+// CK_NV (a convolution's tile in registers: pixels × vectors), CK_REGISTERS, CK_DEPTH_UNROLL (inputs of that tile at a time), CK_HAS_BF16 where the set multiplies pairs of bf16, and the
 // attribute that names the set, then includes this and the templates.
 #pragma once
 #include "element.h"
