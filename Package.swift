@@ -71,10 +71,11 @@ let package = Package(
       ], swiftSettings: strict),
 
     // Measures; nothing depends on it, and `swift build --product chexnet` leaves it out.
+    .target(name: "CInt8", path: "Tools/bench/Int8"),
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Evaluation", "Checkpoints", "ChestXray", "Engine", "CKernels",
+        "Evaluation", "Checkpoints", "ChestXray", "Engine", "CKernels", "CInt8",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Tools/bench/Sources", swiftSettings: strict),
 

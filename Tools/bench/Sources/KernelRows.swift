@@ -14,7 +14,7 @@ extension Settings {
   }
 
   /// A kernel as the engine calls it in DenseNet-121's second block: 196 pixels, 8 slabs of 32 channels, a bottleneck of 4.
-  func kernel(_ kernel: RowName.Kernel) -> Work {
+  func kernel(_ kernel: RowName.Kernel) throws -> Work {
     let (kernels, bench) = (kernels, KernelBench(precision))
     let call: (unit: Work.Unit, call: () -> Void) =
       switch kernel {
@@ -26,6 +26,10 @@ extension Settings {
       case .winogradProducts: bench.winogradProducts(kernels)
       case .winogradGather: bench.winogradGather(kernels)
       case .adam: bench.adam(kernels)
+      case .bottleneck: bench.bottleneck(kernels)
+      case .bottleneckInt8: try bench.bottleneckInt8()
+      case .growth: bench.growth(kernels)
+      case .growthDirect: bench.growthDirect(kernels)
       }
     return Work(unit: call.unit, subject: "\(kernelsName), one thread") {
       withExtendedLifetime(bench) {}
@@ -38,7 +42,7 @@ extension Settings {
 }
 
 /// Memory for floats, in huge pages.
-private final class Floats {
+final class Floats {
   let base: UnsafeMutablePointer<Float>
   private let memory: HugeMemory
 
@@ -49,25 +53,25 @@ private final class Floats {
 }
 
 /// Arguments for one kernel's calls; each call's unit counts 100 of them.
-private final class KernelBench {
-  private static let calls = 100
-  private static let (pixels, slabs, outputs, lanes) = (196, 8, 4, Int(CK_LANES))
-  private static let (tiles, places) = (28, 16)
-  private static let mapSize = pixels * lanes
+final class KernelBench {
+  static let calls = 100
+  static let (pixels, slabs, outputs, lanes) = (196, 8, 4, Int(CK_LANES))
+  static let (tiles, places) = (28, 16)
+  static let mapSize = pixels * lanes
 
-  private let input = Floats(slabs * mapSize + 4 * 1024)
-  private let output = Floats(slabs * mapSize)
-  private let weights = Floats(places * slabs * 1024)
-  private let transformed = Floats(places * (outputs * tiles * lanes + 64))
-  private let products = Floats(places * (outputs * tiles * lanes + 64))
-  private let coefficients = Floats(8 * lanes)
+  let input = Floats(slabs * mapSize + 4 * 1024)
+  let output = Floats(slabs * mapSize)
+  let weights = Floats(places * slabs * 1024)
+  let transformed = Floats(places * (outputs * tiles * lanes + 64))
+  let products = Floats(places * (outputs * tiles * lanes + 64))
+  let coefficients = Floats(8 * lanes)
   /// Where slabs begin: of pixels, and of a chunk of Winograd's tiles.
-  private let segments: UnsafeMutablePointer<Int>
-  private let chunkSegments: UnsafeMutablePointer<Int>
+  let segments: UnsafeMutablePointer<Int>
+  let chunkSegments: UnsafeMutablePointer<Int>
 
   /// Bytes of an activation, and values of a word.
-  private let size: Int
-  private let words: Int
+  let size: Int
+  let words: Int
 
   init(_ precision: Precision) {
     size = precision == .fp32 ? 4 : 2
@@ -91,16 +95,16 @@ private final class KernelBench {
     chunkSegments.deallocate()
   }
 
-  private func gigaflops(_ operations: Int) -> Work.Unit { .gigaflops(operations: Double(Self.calls * operations)) }
+  func gigaflops(_ operations: Int) -> Work.Unit { .gigaflops(operations: Double(Self.calls * operations)) }
 
   /// The activation `index` of an array.
-  private func at(_ floats: Floats, _ index: Int) -> UnsafeMutableRawPointer {
+  func at(_ floats: Floats, _ index: Int) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(floats.base) + index * size
   }
 
-  private func coefficient(_ index: Int) -> UnsafeMutablePointer<Float> { coefficients.base + index * Self.lanes }
+  func coefficient(_ index: Int) -> UnsafeMutablePointer<Float> { coefficients.base + index * Self.lanes }
 
-  private func tile(slabs: Int, output: Int) -> ck_tile {
+  func tile(slabs: Int, output: Int) -> ck_tile {
     ck_tile(
       input: input.base, segment: segments, segments: slabs, depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
       weights: at(weights, output * slabs * 1024), output: at(self.output, output * Self.mapSize), output_pitch: 0,
@@ -159,9 +163,9 @@ private final class KernelBench {
     )
   }
 
-  private static let placePitch = outputs * tiles * lanes + 64
+  static let placePitch = outputs * tiles * lanes + 64
   /// Of a map of 14 × 14 pixels.
-  private static let someTiles = ck_tiles(height: 14, width: 14, first: 7, count: tiles)
+  static let someTiles = ck_tiles(height: 14, width: 14, first: 7, count: tiles)
 
   /// Bytes of the pixels that come in and the places that go out, for one slab.
   func winogradTransform(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {

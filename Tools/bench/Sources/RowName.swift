@@ -25,6 +25,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case pointwise, pointwiseGradient = "pointwise-gradient", weightGradient = "weight-gradient", normalize
     case winogradTransform = "winograd-transform", winogradProducts = "winograd-products"
     case winogradGather = "winograd-gather", adam
+    /// Whole layers on tiles that are in the caches: what Winograd's filtering and int8 bring.
+    case bottleneck, bottleneckInt8 = "bottleneck-int8", growth, growthDirect = "growth-direct"
   }
 
   /// The rows that are run when none is named.

@@ -74,7 +74,7 @@ extension Settings {
     case .weightImport: try weightImport()
     case .auroc: try areaUnderCurve()
     case .peak: peak()
-    case .kernel(let kernel): self.kernel(kernel)
+    case .kernel(let kernel): try self.kernel(kernel)
     case .scaling: preconditionFailure("two works, not one")
     }
   }
