@@ -8,7 +8,7 @@ import Testing
     let help = try Executable.run(["--help"])
     #expect(help.status == 0)
     #expect(help.out.contains("Not a medical device"))
-    for command in ["import-weights", "finetune", "evaluate", "heatmap", "predict", "demo-data"] {
+    for command in ["import-weights", "finetune", "evaluate", "heatmap", "predict", "doctor", "demo-data"] {
       #expect(help.out.contains(command))
       #expect(try Executable.run([command, "--help"]).status == 0)
     }
@@ -19,7 +19,8 @@ import Testing
     ["predikt"], ["predict", "a.safetensors", "b.png", "--ouptut", "x"], ["evaluate", "--test", "x"],
     ["finetune", "--data", "a", "--train", "b", "--validation", "c"],
     ["heatmap", "a", "b", "--output", "c", "--depth", "9"],
-    ["demo-data", "--output", "x", "--images", "3"], ["import-weights", "a.pt"],
+    ["demo-data", "--output", "x", "--images", "3"], ["doctor", "--threads", "0"],
+    ["predict", "a.safetensors", "b.png", "--precision", "fp16"], ["import-weights", "a.pt"],
   ])
   func `what cannot be meant is exit 64, on standard error, as JSON when asked`(arguments: [String]) throws {
     let text = try Executable.run(arguments)

@@ -22,15 +22,18 @@ struct Executable {
       .appendingPathComponent("chexnet").path
   }
 
-  /// Runs `chexnet` with `arguments`, without input, and waits for it. `limit`: largest file that it may write, in KiB.
+  /// Runs `chexnet` with `arguments`, without input, and waits for it. `limit`: largest file that it may write, in KiB; `environment`: what
+  /// it finds there beside what the tests have.
   @discardableResult
-  static func run(_ arguments: [String], limit: Int? = nil) throws -> Output {
-    let process = try start(arguments, limit: limit)
+  static func run(_ arguments: [String], limit: Int? = nil, environment: [String: String] = [:]) throws -> Output {
+    let process = try start(arguments, limit: limit, environment: environment)
     return try process.finish()
   }
 
   /// Starts `chexnet` with `arguments`.
-  static func start(_ arguments: [String], limit: Int? = nil) throws -> Running {
+  static func start(
+    _ arguments: [String], limit: Int? = nil, environment: [String: String] = [:]
+  ) throws -> Running {
     let folder = NSTemporaryDirectory() + "chexnet-output-" + UUID().uuidString
     try createFolder(folder)
     let process = Process()
@@ -46,6 +49,7 @@ struct Executable {
     process.standardOutput = FileHandle(forWritingAtPath: folder + "/out")
     process.standardError = FileHandle(forWritingAtPath: folder + "/err")
     process.standardInput = FileHandle.nullDevice
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     try process.run()
     return Running(process: process, folder: folder)
   }
