@@ -4,11 +4,11 @@
 #
 # Tools/demo.sh [--small]
 #   DenseNet-121 at 224×224, from random weights. --small: the little network that is imported, at 64×64, on more images;
-#   taken without being asked for where the processor lacks AVX-512, for which the fused engine is written.
+#   taken without being asked for where the processor has neither AVX2 nor NEON, for which the fused engine is written.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case ${1-} in
-  "") if [ -e /proc/cpuinfo ] && grep -qw avx512f /proc/cpuinfo; then size=full; else size=small; fi ;;
+  "") if [ "$(uname -m)" = aarch64 ] || grep -qsw avx2 /proc/cpuinfo; then size=full; else size=small; fi ;;
   --small) size=small ;;
   *)
     echo "error: expected --small or nothing, found $1" >&2
