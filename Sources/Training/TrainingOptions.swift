@@ -94,7 +94,8 @@ public struct TrainingOptions: Equatable, Sendable {
       ("weight-decay", JSONValue(weightDecay)), ("schedule", .string(schedule.rawValue)),
       ("plateau-patience", JSONValue(plateauPatience)), ("clip-norm", JSONValue(clipNorm)),
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
-      ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)), ("seed", .string(String(seed))),
+      ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)),
+      ("seed", .string(String(seed))),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),
     ])
   }

@@ -18,7 +18,8 @@ enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
         standardError("note: computing in fp32: chexnet doctor has not measured this machine yet\n")
         return .fp32
       }
-      standardError("note: computing in \(measured.fastest.rawValue), the faster here (chexnet doctor, \(measured.date))\n")
+      standardError(
+        "note: computing in \(measured.fastest.rawValue), the faster here (chexnet doctor, \(measured.date))\n")
       return measured.fastest
     }
   }

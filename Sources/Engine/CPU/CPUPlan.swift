@@ -62,7 +62,9 @@ struct CPUPlan {
   /// Values of a row of it.
   var paddedImagePitch: Int { (stem.image.width + 6) * stem.image.channels }
   /// Inputs that one row of the stem's kernel sees, in whole words.
-  var stemDepth: Int { (7 * stem.image.channels + precision.valuesOfWord - 1) / precision.valuesOfWord * precision.valuesOfWord }
+  var stemDepth: Int {
+    (7 * stem.image.channels + precision.valuesOfWord - 1) / precision.valuesOfWord * precision.valuesOfWord
+  }
   /// The same in whole eights, as the weight gradient takes them.
   var weightGradientDepth: Int { (7 * stem.image.channels + 7) / 8 * 8 }
 

@@ -14,12 +14,12 @@ extension CPUTraining {
         bottleneck(block, layer, count)
       }
     }
-    stem(count)
+    stemGradients(count)
   }
 
   /// Calls `body` for each group of images, from all threads. Where there are more threads than groups, several share a group's
   /// slabs.
-  private func forEachGroup(
+  func forEachGroup(
     _ count: Int, _ body: (_ group: Int, _ images: Range<Int>, _ share: Share, Scratch) -> Void
   ) -> Int {
     let groups = min(count, Self.mostGroups)
@@ -45,7 +45,7 @@ extension CPUTraining {
     }
   }
 
-  private func takeGradients(
+  func takeGradients(
     _ normalization: TrainingNormalization, _ statistics: BatchStatistics, images count: Int, pixels: Int
   ) {
     normalization.takeGradients(
@@ -54,12 +54,12 @@ extension CPUTraining {
   }
 
   /// What `statistics` is owed of lane `lane` and those behind it.
-  private func line(_ statistics: BatchStatistics, _ lane: Int) -> ck_line {
+  func line(_ statistics: BatchStatistics, _ lane: Int) -> ck_line {
     ck_line(constant: statistics.constant + lane, slope: statistics.slope + lane)
   }
 
   /// The gate of one slab, from its lane `lane` on, behind `normalization` of x.
-  private func gate(
+  func gate(
     _ x: UnsafeMutableRawPointer, _ statistics: BatchStatistics, _ normalization: TrainingNormalization, lane: Int,
     _ sums: ImageSums.Tile
   ) -> ck_gate {
@@ -317,90 +317,5 @@ extension CPUTraining {
     }
     unpack(convolution, groups: groups)
     takeGradients(block.normalization, block.statistics, images: count, pixels: count * block.plan.area)
-  }
-
-  // MARK: Stem
-
-  private func stem(_ count: Int) {
-    let (block, shape, output) = (blocks[0], fused.stem.convolved, fused.stem.output)
-    let (lanes, normalization) = (stemSlabs.lanes, stemNormalization)
-    block.statistics.settle(from: 0, count: lanes)
-    stemStatistics.forgetDebts()
-    forEachImage(count) { image, scratch in
-      sums.begin(image: image, lanes: 0..<lanes)
-      for slab in 0..<stemSlabs.count {
-        let (lane, pixel, pooledPixel) = (slab * ChannelSlabs.lanes, image * shape.area, image * output.area)
-        var owed = line(block.statistics, lane)
-        let pooled = block.slabs.at(slab, pixel: pooledPixel)
-        kernels.packing.resolve_float(
-          scratch.gradient.base, block.gradient.at(slab, pixel: pooledPixel), pooled, &owed, output.area)
-        kernels.pooling.max_unpool(
-          convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), pooled, scratch.gradient.base,
-          normalization.scale + lane, normalization.shift + lane, shape.height, shape.width)
-        (0..<shape.height).forEachBand(of: stemBand) { rows in
-          let start = pixel + rows.lowerBound * shape.width
-          var gate = gate(
-            convolved.at(slab, pixel: start), stemStatistics, normalization, lane: lane, scratch.sums)
-          kernels.pooling.scale_summed(convolvedGradient.at(slab, pixel: start), &gate, rows.count * shape.width)
-          sums.flush(scratch.sums, lanes: lane..<lane + ChannelSlabs.lanes, image: image)
-        }
-      }
-    }
-    takeGradients(normalization, stemStatistics, images: count, pixels: count * shape.area)
-    stemStatistics.settle(from: 0, count: lanes)
-    stemWeightGradient(count)
-  }
-
-  private func stemWeightGradient(_ count: Int) {
-    let (shape, channels) = (fused.stem.convolved, fused.stem.image.channels)
-    let (depth, words) = (fused.weightGradientDepth, precision.valuesOfWord)
-    let packing = StemPacking(packing: kernels.packing, channels: channels, outputs: stemSlabs, depth: depth)
-    /// Words of a row of gradients, and of a row of an image.
-    let (steps, rowPitch) = ((shape.width + words - 1) / words, stemRowPitch)
-    let groups = forEachGroup(count) { group, members, share, scratch in
-      let (slabs, slabSize) = (share.range(stemSlabs.count), 7 * depth * ChannelSlabs.lanes)
-      let weightGradient = weightGradients + group * packing.size
-      (weightGradient + slabs.lowerBound * slabSize).update(repeating: 0, count: slabs.count * slabSize)
-      for image in members {
-        let padded = images + image * fused.paddedImageSize
-        (0..<shape.height).forEachBand(of: stemBand) { rows in
-          let input = stemPairs(padded, rows, scratch)
-          for slab in slabs {
-            let pixel = image * shape.area + rows.lowerBound * shape.width
-            var owed = line(stemStatistics, slab * ChannelSlabs.lanes)
-            kernels.packing.resolve(
-              scratch.gradient.base, convolvedGradient.at(slab, pixel: pixel), convolved.at(slab, pixel: pixel), &owed,
-              rows.count * shape.width)
-            for row in 0..<rows.count {
-              kernels.packing.pair_pixels(
-                scratch.paired.at(row * steps * words * ChannelSlabs.lanes),
-                scratch.gradient.at(row * shape.width * ChannelSlabs.lanes), shape.width)
-            }
-            for row in 0..<7 {
-              var product = ck_outer_product(
-                input: input.at(row * rowPitch * words), input_pitch: 2 * rowPitch, stride: 2 * channels * words,
-                depth: depth, gradient: scratch.paired.base, gradient_pitch: steps * ChannelSlabs.lanes,
-                rows: rows.count, width: steps,
-                weights: weightGradient + slab * slabSize + row * depth * ChannelSlabs.lanes, fetch: .none)
-              kernels.accumulate_outer_product(&product)
-            }
-          }
-        }
-      }
-    }
-    packing.unpack(weightGradients, groups: groups, addingTo: gradients + fused.stem.convolution.weight.lowerBound)
-  }
-
-  /// The rows of an image that `rows` of the stem's convolution see, `stemRowPitch` words apart. In pairs each value stands beside the one
-  /// that the next output pixel sees in its place.
-  private func stemPairs(_ padded: Activations, _ rows: Range<Int>, _ scratch: Scratch) -> Activations {
-    let (pitch, distance) = (fused.paddedImagePitch, 2 * fused.stem.image.channels)
-    let first = padded + 2 * rows.lowerBound * pitch
-    guard precision.valuesOfWord > 1 else { return first }
-    for row in 0..<2 * rows.count + 5 {
-      kernels.packing.pair(
-        scratch.tile.at(row * stemRowPitch * 2), first.at(row * pitch), first.at(row * pitch + distance), stemRowPitch)
-    }
-    return scratch.tile
   }
 }

@@ -205,7 +205,8 @@ extension CPUTraining {
       // Of the tile, a map of one pixel takes the first.
       var pixel = ck_tiles(height: 1, width: 1, first: 0, count: 1)
       kernels.winograd.gather(
-        scratch[0].tile.base, scratch[0].growthProducts + output * Winograd.slabPitch, Winograd.pitch(slabs: outputs), &pixel)
+        scratch[0].tile.base, scratch[0].growthProducts + output * Winograd.slabPitch, Winograd.pitch(slabs: outputs),
+        &pixel)
       kernels.packing.widen(pivot + output * ChannelSlabs.lanes, scratch[0].tile.base, ChannelSlabs.lanes)
     }
     forEachImage(count) { image, scratch in
@@ -279,7 +280,8 @@ extension CPUTraining {
         for slab in 0..<block.plan.slabs.count {
           let lane = slab * ChannelSlabs.lanes
           kernels.pooling.head_sum(
-            scratch.floats + lane, block.slabs.at(slab, pixel: image * block.plan.area), block.normalization.scale + lane,
+            scratch.floats + lane, block.slabs.at(slab, pixel: image * block.plan.area),
+            block.normalization.scale + lane,
             block.normalization.shift + lane, floor, block.plan.area)
         }
         block.plan.slabs.forEachChannel { channel, lane in

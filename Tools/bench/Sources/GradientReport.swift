@@ -8,7 +8,8 @@ struct GradientReport {
   let errors: [Conformance.GradientError]
 
   init(_ settings: Settings, count: Int) throws {
-    let backend = try backend(named: settings.device, pool: settings.pool, precision: settings.precision, level: settings.level)
+    let backend = try backend(
+      named: settings.device, pool: settings.pool, precision: settings.precision, level: settings.level)
     let network = Conformance.trainingCase(try settings.network(), size: settings.imageSize, count: count)
     let weights = Weights(initializing: network.architecture, seed: 1)
     let expected = try Conformance.Expectation(network, weights: weights, pool: settings.pool)

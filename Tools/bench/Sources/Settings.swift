@@ -72,7 +72,8 @@ struct Settings: ParsableArguments {
   /// The arguments that say the same to another process.
   var arguments: [String] {
     [
-      "--device", device, "--precision", precision.rawValue, "--level", level.rawValue, "--threads", "\(threads)", "--architecture", architecture, "--image-size", "\(imageSize)",
+      "--device", device, "--precision", precision.rawValue, "--level", level.rawValue, "--threads", "\(threads)",
+      "--architecture", architecture, "--image-size", "\(imageSize)",
       "--warm-up", "\(warmUp)", "--rounds", "\(rounds)", "--seconds", "\(seconds)",
     ] + (memoryEfficient ? ["--memory-efficient"] : []) + (images.map { ["--images", $0] } ?? [])
       + (weights.map { ["--weights", $0] } ?? [])
@@ -81,7 +82,8 @@ struct Settings: ParsableArguments {
   /// `device`: the name of the backend that `--device` found.
   func json(device: String) -> JSONValue {
     [
-      "device": .string(device), "precision": .string(precision.rawValue), "level": .string(level.rawValue), "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads),
+      "device": .string(device), "precision": .string(precision.rawValue), "level": .string(level.rawValue),
+      "memory_efficient": .bool(memoryEfficient), "threads": JSONValue(threads),
       "architecture": .string(architecture),
       "image_size": JSONValue(imageSize), "warm_up": JSONValue(warmUp), "rounds": JSONValue(rounds),
       "seconds_per_round": JSONValue(seconds),
