@@ -86,13 +86,18 @@ import Testing
     }
   }
 
-  @Test func `the textbook computes in fp32 only, and there is no doctor for what is not there`() throws {
+  @Test func `the textbook computes in fp32 only, and doctor needs no home but a device`() throws {
     try inTemporaryFolder { folder in
       let output = try Executable.run(
         SmallDemo.finetune(folder + "/run") + ["--device", "reference", "--precision", "bf16", "--json"])
       #expect(output.status == 69)
       #expect(try output.error()["id"] == "device.precision")
       #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
+      // Nowhere to keep what was measured: said, and no failure.
+      let homeless = try Executable.run(["doctor"], environment: ["XDG_CACHE_HOME": "/proc/nowhere"])
+      #expect(homeless.status == 0)
+      #expect(homeless.out.contains("bf16 on plain C"))
+      #expect(homeless.err.contains("the measurement is not kept"))
       let doctor = try Executable.run(["doctor", "--device", "cuda", "--json"])
       #expect(doctor.status == 69)
       #expect(try doctor.error()["id"] == "device.unavailable")
