@@ -13,7 +13,8 @@ static void max_pool(
         for (ptrdiff_t x = 2 * q - 1; x <= 2 * q + 1; x++) {
           if (!rows[r] || x < 0 || x >= width) continue;
           float value = relu(scale[k] * widen_act(rows[r][x * CK_LANES + k]) + shift[k]);
-          if (!(value <= best)) best = value;
+          // What is not a number is the largest.
+          if (best == best && !(value <= best)) best = value;
         }
       o[q * CK_LANES + k] = narrow_act(best);
     }

@@ -16,7 +16,7 @@ static void max_pool(
       vec best = {0};
       for (int r = 0; r < count; r++)
         for (ptrdiff_t x = first; x <= last; x++)
-          best = at_least(best, load_act(rows[r] + x * CK_LANES + j * CK_VL) * s + t);
+          best = larger(best, load_act(rows[r] + x * CK_LANES + j * CK_VL) * s + t);
       store_act((act *)out + q * CK_LANES + j * CK_VL, best);
     }
   }

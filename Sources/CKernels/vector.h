@@ -22,6 +22,11 @@ CK_INLINE vec keep(mask m, vec v) { return (vec)(m & (mask)v); }
 CK_INLINE vec relu(vec v) { return keep(~(v < 0), v); }
 /// max(floor, v); not a number stays one.
 CK_INLINE vec at_least(vec floor, vec v) { return (vec)((mask)keep(v < floor, floor) | (mask)keep(~(v < floor), v)); }
+/// The larger; what is not a number is.
+CK_INLINE vec larger(vec a, vec b) {
+  mask is_first = ~(a < b) & (b == b);
+  return (vec)((mask)keep(is_first, a) | (mask)keep(~is_first, b));
+}
 
 // Vectors of A, and what a product of words is: `CK_STEPS` multiplications of vectors of floats, one after the other.
 

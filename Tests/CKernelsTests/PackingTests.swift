@@ -85,6 +85,25 @@ import Testing
     }
   }
 
+  @Test(arguments: KernelTable.all) func `what is not a number is a pool's largest, wherever it stands`(
+    table: KernelTable
+  ) {
+    for place in 0..<9 {
+      var arrays = GuardedArrays(
+        activations: [3 * 3 * 32, 2 * 32], floats: [32, 32], precision: table.precision, seed: 8)
+      arrays.withPointers { a, f in
+        for lane in 0..<32 { (f[0][lane], f[1][lane]) = (1, 0) }
+        a.set(0, place * 32 + 5, to: .nan)
+        table.kernels.pooling.max_pool(a[1], a[0], a[0, at: 3 * 32], a[0, at: 6 * 32], f[0], f[1], 3)
+        // The first window has columns 0 and 1, the second 1 and 2.
+        let column = place % 3
+        let found = (0..<64).filter { a.value(1, $0).isNaN }
+        #expect(found == (column < 2 ? [5] : []) + (column > 0 ? [37] : []), "pixel \(place)")
+      }
+      #expect(arrays.guardsAreIntact)
+    }
+  }
+
   @Test(arguments: [1, 2, 49]) func `the head and the sums are the reference's`(pixels: Int) {
     for floor in [0, -Float.infinity] {
       expectSameOfEveryLevel(

@@ -184,8 +184,8 @@ typedef struct {
 } ck_winograd;
 
 typedef struct {
-  /// One row of max(0, scale · x + shift) pooled 3 × 3 with stride 2 and padding 1, A to A, from three rows of `width` pixels; the
-  /// first and the last may lie outside of the map: NULL. out has `out_width` = (width + 1) / 2 pixels.
+  /// One row of max(0, scale · x + shift) pooled 3 × 3 with stride 2 and padding 1, A to A, from three rows of `width` pixels, what is not a
+  /// number being the largest; the first and the last may lie outside of the map: NULL. out has `out_width` = (width + 1) / 2 pixels.
   void (*max_pool)(
     void *out, const void *_Nullable top, const void *middle, const void *_Nullable bottom, const float *scale,
     const float *shift, ptrdiff_t width);
