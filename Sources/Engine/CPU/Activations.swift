@@ -33,9 +33,6 @@ struct Activations {
   static func + (array: Activations, index: Int) -> Activations {
     Activations(base: array.at(index), precision: array.precision)
   }
-
-  /// Zeroes `count` values.
-  func zero(_ count: Int) { base.initializeMemory(as: UInt8.self, repeating: 0, count: count * precision.size) }
 }
 
 /// Activations of slabs: slab after slab, each a run of pixels.

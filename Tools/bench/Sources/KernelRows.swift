@@ -27,7 +27,7 @@ extension Settings {
       case .winogradGather: bench.winogradGather(kernels)
       case .adam: bench.adam(kernels)
       case .bottleneck: bench.bottleneck(kernels)
-      case .bottleneckInt8: try bench.bottleneckInt8()
+      case .bottleneckInt8: try bench.bottleneckInt8(precision)
       case .growth: bench.growth(kernels)
       case .growthDirect: bench.growthDirect(kernels)
       }
@@ -183,16 +183,20 @@ final class KernelBench {
     (
       gigaflops(2 * Self.places * Self.tiles * Self.outputs * 1024),
       { [self] in
-        for place in 0..<Self.places {
-          var tile = ck_tile(
-            input: at(transformed, place * Self.placePitch), segment: chunkSegments, segments: Self.outputs,
-            depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-            weights: at(weights, place * Self.outputs * 1024), output: products.base + place * Self.placePitch,
-            output_pitch: 0, rows: 1, width: Self.tiles, fetch: ck_fetch())
-          kernels.convolution.store_float(&tile)
-        }
+        multiplyPlaces(kernels, tiles: Self.tiles)
       }
     )
+  }
+
+  /// The products of a chunk of tiles, for one slab of outputs.
+  func multiplyPlaces(_ kernels: ck_kernels, tiles: Int) {
+    for place in 0..<Self.places {
+      var tile = ck_tile(
+        input: at(transformed, place * Self.placePitch), segment: chunkSegments, segments: Self.outputs,
+        depth: Self.lanes, stride: Self.lanes, input_pitch: 0, weights: at(weights, place * Self.outputs * 1024),
+        output: products.base + place * Self.placePitch, output_pitch: 0, rows: 1, width: tiles, fetch: ck_fetch())
+      kernels.convolution.store_float(&tile)
+    }
   }
 
   func winogradGather(_ kernels: ck_kernels) -> (unit: Work.Unit, call: () -> Void) {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CInt8
 import CKernels
+import Engine
 import Platform
 
 /// Whole layers of DenseNet-121's third block, on tiles that are in the caches: a map of 14 × 14, 8 slabs in, a bottleneck of 4, one slab out.
@@ -27,9 +28,12 @@ extension KernelBench {
   }
 
   /// The same with inputs and weights of 8 bits, from bf16 to bf16.
-  func bottleneckInt8() throws -> (unit: Work.Unit, call: () -> Void) {
+  func bottleneckInt8(_ precision: Precision) throws -> (unit: Work.Unit, call: () -> Void) {
+    guard precision == .bf16 else {
+      throw ValidationError("kernel-bottleneck-int8 goes from bf16 to bf16: give --precision bf16.")
+    }
     guard int8_can_run() != 0 else {
-      throw ValidationError("kernel-bottleneck-int8: this processor has no AVX512_VNNI.")
+      throw ValidationError("kernel-bottleneck-int8 needs AVX512_VNNI and AVX512_BF16, which this processor lacks.")
     }
     let bytes = Floats(Self.slabs * Self.mapSize / 4)
     let tileInput = UnsafeMutableRawPointer(bytes.base).assumingMemoryBound(to: UInt8.self)
@@ -70,14 +74,7 @@ extension KernelBench {
               at(transformed, slab * Self.tiles * Self.lanes), Self.placePitch, at(input, slab * Self.mapSize),
               coefficient(0), coefficient(1), &tiles)
           }
-          for place in 0..<Self.places {
-            var tile = ck_tile(
-              input: at(transformed, place * Self.placePitch), segment: chunkSegments, segments: Self.outputs,
-              depth: Self.lanes, stride: Self.lanes, input_pitch: 0,
-              weights: at(weights, place * Self.outputs * 1024), output: products.base + place * Self.placePitch,
-              output_pitch: 0, rows: 1, width: chunk.count, fetch: ck_fetch())
-            kernels.convolution.store_float(&tile)
-          }
+          multiplyPlaces(kernels, tiles: chunk.count)
           kernels.winograd.gather_summed(
             output.base, products.base, Self.placePitch, coefficient(0), coefficient(2), coefficient(3), &tiles)
         }

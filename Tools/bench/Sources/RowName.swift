@@ -36,8 +36,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
       .peak,
     ] + kernels
 
-  /// Those that `kernels` stands for.
-  static let kernels = Kernel.allCases.map { RowName.kernel($0) }
+  /// Those that `kernels` stands for: all but the experiment in int8, which not every processor can run.
+  static let kernels = Kernel.allCases.filter { $0 != .bottleneckInt8 }.map { RowName.kernel($0) }
 
   init?(argument: String) {
     switch argument {
