@@ -72,14 +72,29 @@ public struct WeightFile {
         total = bytes.overflow || sum.overflow ? .max : sum.partialValue
         if total > Self.readLimit { throw .tooLarge(bytes: total, limit: Self.readLimit) }
       }
-      let tensors = try source.read(wanted)
       var named = NamedTensors()
-      for (index, tensor) in zip(wanted, tensors) {
-        precondition(tensor.shape == entries[index].shape && tensor.elementType == entries[index].elementType)
-        let isNew = named.insert(tensor, named: entries[index].name)
+      for index in wanted {
+        let isNew = named.insert(try source.tensor(at: index), named: entries[index].name)
         precondition(isNew, "names were checked on opening")
       }
       return named
+    } catch {
+      throw WeightFormatError(path: path, fault: error)
+    }
+  }
+
+  /// Reads the tensor of `entries[index]` alone. In the file's order each storage is read once; in another order, a storage
+  /// that several tensors view may be read again.
+  public func tensor(at index: Int) throws(WeightFormatError) -> HostTensor {
+    do throws(WeightFault) {
+      let entry = entries[index]
+      let (bytes, overflow) = entry.shape.count.multipliedReportingOverflow(by: entry.elementType.size)
+      guard !overflow, bytes <= Self.readLimit else {
+        throw .tooLarge(bytes: overflow ? .max : bytes, limit: Self.readLimit)
+      }
+      let tensor = try source.tensor(at: index)
+      precondition(tensor.shape == entry.shape && tensor.elementType == entry.elementType)
+      return tensor
     } catch {
       throw WeightFormatError(path: path, fault: error)
     }
@@ -91,8 +106,8 @@ public struct WeightFile {
 
 /// What is left open behind a `WeightFile`: reads tensors by their places in the directory.
 protocol TensorSource: AnyObject {
-  /// The tensors of the entries at `indices`, in that order.
-  func read(_ indices: [Int]) throws(WeightFault) -> [HostTensor]
+  /// The tensor of the entry at `index`.
+  func tensor(at index: Int) throws(WeightFault) -> HostTensor
 }
 
 /// What opening a file of any format gives.
@@ -146,7 +161,7 @@ func openReader(path: String) throws(WeightFault) -> FileReader {
   }
 }
 
-extension FileReader {
+extension ByteSource where Self: ~Copyable {
   /// `read(at:count:)`, its error as ours.
   borrowing func bytes(at offset: Int, count: Int) throws(WeightFault) -> [UInt8] {
     do throws(PlatformError) {

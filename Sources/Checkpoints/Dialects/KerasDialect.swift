@@ -14,7 +14,9 @@ enum KerasDialect {
     }
     let isOld = file.entries.contains { $0.name.contains("conv1/conv/") }
     let (hasFinalReLU, note) = self.finalReLU(finalReLU, version: file.metadata("keras_version"), headLayer: headLayer)
-    let isNested = file.entries.contains { $0.layer.map { modules(of: $0) == nil } ?? false && module(of: $0) != nil }
+    let isNested = file.entries.contains {
+      $0.layer.map { KerasNames.module(of: $0) == nil } ?? false && module(of: $0) != nil
+    }
     return Translation(
       dialect: "Keras, " + (isOld ? "names of keras-applications (conv1/conv)" : "names of Keras 3 (conv1_conv)")
         + (isNested ? ", inside another model" : ""),
@@ -42,51 +44,13 @@ enum KerasDialect {
   /// torchvision's module for an entry: by its layer's name, else by the longest end of the path inside the layer.
   private static func module(of entry: WeightFile.Entry) -> String? {
     guard let layer = entry.layer else { return nil }
-    if let module = modules(of: layer) { return module }
+    if let module = KerasNames.module(of: layer) { return module }
     var path = entry.name.dropFirst(layer.count + 1).split(separator: "/").dropLast()
     while !path.isEmpty {
-      if let module = modules(of: path.joined(separator: "/")) { return module }
+      if let module = KerasNames.module(of: path.joined(separator: "/")) { return module }
       path = path.dropFirst()
     }
     return nil
-  }
-
-  /// torchvision's module for a layer of keras-applications.
-  private static func modules(of layer: String) -> String? {
-    switch layer {
-    case "conv1/conv", "conv1_conv": return "features.conv0"
-    case "conv1/bn", "conv1_bn": return "features.norm0"
-    case "bn": return "features.norm5"
-    case "fc1000", "predictions": return "classifier"
-    default: break
-    }
-    let parts = layer.split(separator: "_", omittingEmptySubsequences: false)
-    // conv2_block1_0_bn; the stem is conv1, so blocks count from 2.
-    if parts.count == 4, let block = number(parts[0], after: "conv"), let layer = number(parts[1], after: "block") {
-      let name = "features.denseblock\(block - 1).denselayer\(layer)"
-      switch (parts[2], parts[3]) {
-      case ("0", "bn"): return name + ".norm1"
-      case ("1", "conv"): return name + ".conv1"
-      case ("1", "bn"): return name + ".norm2"
-      case ("2", "conv"): return name + ".conv2"
-      default: return nil
-      }
-    }
-    if parts.count == 2, let block = number(parts[0], after: "pool") {
-      switch parts[1] {
-      case "bn": return "features.transition\(block - 1).norm"
-      case "conv": return "features.transition\(block - 1).conv"
-      default: return nil
-      }
-    }
-    return nil
-  }
-
-  private static func number(_ text: Substring, after prefix: String) -> Int? {
-    guard text.hasPrefix(prefix), let number = Int(text.dropFirst(prefix.count)), (1...1000).contains(number) else {
-      return nil
-    }
-    return number
   }
 
   private static func parameter(_ weight: String, of module: String) -> Translation.Meaning? {

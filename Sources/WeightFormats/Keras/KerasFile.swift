@@ -121,16 +121,12 @@ private final class KerasSource: TensorSource {
     HDF5.lock.unlock()
   }
 
-  func read(_ indices: [Int]) throws(WeightFault) -> [HostTensor] {
+  func tensor(at index: Int) throws(WeightFault) -> HostTensor {
     HDF5.lock.lock()
     defer { HDF5.lock.unlock() }
-    var tensors: [HostTensor] = []
-    for index in indices {
-      switch file {
-      case .some(let file): tensors.append(try datasets[index].read(from: file))
-      case .none: preconditionFailure("the file was closed")
-      }
+    switch file {
+    case .some(let file): return try datasets[index].read(from: file)
+    case .none: preconditionFailure("the file was closed")
     }
-    return tensors
   }
 }

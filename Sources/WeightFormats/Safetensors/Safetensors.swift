@@ -13,7 +13,7 @@ public enum Safetensors {
   static let metadataKey = "__metadata__"
 
   /// Reads and checks the header.
-  static func open(_ reader: consuming FileReader) throws(WeightFault) -> WeightDirectory {
+  static func open<Source: ByteSource & ~Copyable>(_ reader: consuming Source) throws(WeightFault) -> WeightDirectory {
     let (header, dataStart) = try header(of: reader)
     var metadata: [(key: String, value: String)] = []
     var spans: [Span] = []
@@ -48,7 +48,9 @@ public enum Safetensors {
     let end: Int
   }
 
-  private static func header(of reader: borrowing FileReader) throws(WeightFault) -> (JSONObject, dataStart: Int) {
+  private static func header<Source: ByteSource & ~Copyable>(
+    of reader: borrowing Source
+  ) throws(WeightFault) -> (JSONObject, dataStart: Int) {
     guard reader.size >= 8 else { throw .safetensors(.truncatedHeader(needed: 8, size: reader.size)) }
     let length = try reader.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= UInt64(headerLimit) else { throw .safetensors(.headerTooLong(bytes: length)) }
@@ -103,25 +105,21 @@ public enum Safetensors {
       entry: WeightFile.Entry(name: name, elementType: type, shape: shape), begin: offsets[0], end: offsets[1])
   }
 
-  private final class SafetensorsSource: TensorSource {
-    private let reader: FileReader
+  private final class SafetensorsSource<Source: ByteSource & ~Copyable>: TensorSource {
+    private let reader: Source
     private let dataStart: Int
     private let spans: [Span]
 
-    init(reader: consuming FileReader, dataStart: Int, spans: [Span]) {
+    init(reader: consuming Source, dataStart: Int, spans: [Span]) {
       self.reader = reader
       self.dataStart = dataStart
       self.spans = spans
     }
 
-    func read(_ indices: [Int]) throws(WeightFault) -> [HostTensor] {
-      var tensors: [HostTensor] = []
-      for index in indices {
-        let span = spans[index]
-        let bytes = try reader.bytes(at: dataStart + span.begin, count: span.end - span.begin)
-        tensors.append(HostTensor(elementType: span.entry.elementType, shape: span.entry.shape, bytes: bytes))
-      }
-      return tensors
+    func tensor(at index: Int) throws(WeightFault) -> HostTensor {
+      let span = spans[index]
+      let bytes = try reader.bytes(at: dataStart + span.begin, count: span.end - span.begin)
+      return HostTensor(elementType: span.entry.elementType, shape: span.entry.shape, bytes: bytes)
     }
   }
 }

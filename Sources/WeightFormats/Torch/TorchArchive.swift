@@ -123,6 +123,8 @@ private final class TorchSource: TensorSource {
   private let folder: String
   private let tensors: [PickleTensor]
   private let isBigEndian: Bool
+  /// The storage that was read last: tensors of one storage follow each other.
+  private var latest: (key: String, bytes: [UInt8])?
 
   init(zip: ZipArchive, folder: String, tensors: [PickleTensor], isBigEndian: Bool) {
     self.zip = zip
@@ -131,13 +133,15 @@ private final class TorchSource: TensorSource {
     self.isBigEndian = isBigEndian
   }
 
-  func read(_ indices: [Int]) throws(WeightFault) -> [HostTensor] {
-    var read: [Int: HostTensor] = [:]
-    for (key, views) in Dictionary(grouping: indices, by: { tensors[$0].storage.key }) {
+  func tensor(at index: Int) throws(WeightFault) -> HostTensor {
+    let tensor = tensors[index]
+    let key = tensor.storage.key
+    if latest?.key != key {
+      latest = nil
       guard let bytes = try zip.contents(of: folder + key) else { throw .torch(.missingRecord(folder + key)) }
-      for index in views { read[index] = tensors[index].gather(from: bytes, isBigEndian: isBigEndian) }
+      latest = (key, bytes)
     }
-    return indices.compactMap { read[$0] }
+    return tensor.gather(from: latest?.bytes ?? [], isBigEndian: isBigEndian)
   }
 }
 
