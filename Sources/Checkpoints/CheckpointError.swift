@@ -39,7 +39,8 @@ public enum CheckpointError: DiagnosedError, Equatable {
   // Options that do not fit.
   case classCount(path: String, requested: Int, outputs: Int)
   case unknownClasses(String, suggestion: String?)
-  case unsupportedPreprocessing(String)
+  /// A preprocessing whose numbers are for another number of channels than the network takes.
+  case preprocessingChannels(path: String, preprocessing: String, channels: Int)
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -108,12 +109,13 @@ public enum CheckpointError: DiagnosedError, Equatable {
         id: "classes.unknown", exit: .usage, message: "--classes \(text.printable) is no known set of classes",
         hint: suggestion
           ?? "chestxray14, imagenet, xrv, a number, or names with commas (one class: \"\(text.printable),\")")
-    case .unsupportedPreprocessing(let name):
+    case .preprocessingChannels(let path, let preprocessing, let channels):
       Diagnosis(
-        id: "preprocessing.unsupported", exit: .usage,
+        id: "preprocessing.channels", exit: .usage,
         message:
-          "--preprocessing \(name.printable) comes with the importer of torchxrayvision's weights, which is not there yet",
-        hint: "center-crop and resize are there")
+          "\(path.printable): the network takes \(channels) channel(s); --preprocessing \(preprocessing.printable) has "
+          + "the means and deviations of ImageNet's 3 channels",
+        hint: "--preprocessing xrv prepares one channel, as torchxrayvision does", file: path)
     }
   }
 

@@ -56,7 +56,8 @@ enum MetadataKey: String, CaseIterable {
   case finalReLU = "chexnet.final_relu"
   /// `["Atelectasis",…]`
   case classes = "chexnet.classes"
-  /// `{"geometry":"center-crop","resize":256,"crop":224,"mean":[…],"deviation":[…]}` or `{"geometry":"resize","size":224,…}`
+  /// `{"geometry":"center-crop","resize":256,"crop":224,"mean":[…],"deviation":[…]}`, `{"geometry":"resize","size":224,…}` or
+  /// `{"geometry":"square-resize","size":224,…}`
   case preprocessing = "chexnet.preprocessing"
   /// `{"name":…,"sha256":…}` or `null`
   case source = "chexnet.source"
@@ -119,6 +120,7 @@ extension Preprocessing {
     case .centerCrop(let resize, let crop):
       object = ["geometry": "center-crop", "resize": JSONValue(resize), "crop": JSONValue(crop)]
     case .resize(let size): object = ["geometry": "resize", "size": JSONValue(size)]
+    case .squareResize(let size): object = ["geometry": "square-resize", "size": JSONValue(size)]
     }
     object["mean"] = JSONValue(mean)
     object["deviation"] = JSONValue(deviation)
@@ -138,6 +140,9 @@ extension Preprocessing {
     case "resize":
       guard let size = json["size"]?.integer, sides.contains(size) else { return nil }
       geometry = .resize(size: size)
+    case "square-resize":
+      guard let size = json["size"]?.integer, sides.contains(size) else { return nil }
+      geometry = .squareResize(size: size)
     default: return nil
     }
     guard let mean = Self.floats(json["mean"]), let deviation = Self.floats(json["deviation"]),

@@ -104,11 +104,12 @@ extension WeightFile.Entry {
 }
 
 extension Preprocessing {
-  /// `center-crop 256 → 224`
+  /// `center-crop 256 → 224`, `resize 224` or `square 224, as torchxrayvision`
   fileprivate var summary: String {
     switch geometry {
     case .centerCrop(let resize, let crop): "center-crop \(resize) → \(crop)"
     case .resize(let size): "resize \(size)"
+    case .squareResize(let size): "square \(size), as torchxrayvision"
     }
   }
 }

@@ -23,6 +23,7 @@ public struct ImportOptions: Sendable {
   public enum PreprocessingChoice: String, Sendable, CaseIterable {
     case centerCrop = "center-crop"
     case resize
+    /// torchxrayvision's.
     case xrv
   }
 
@@ -67,7 +68,6 @@ public enum WeightImport {
   {
     // The options are judged first: a typing error must not wait for a large file.
     let requested: [String]? = if let text = options.classes { try ClassNames.parse(text) } else { nil }
-    let preprocessing = try preprocessing(options.preprocessing)
     let file = try openWeights(path, ignoreCRC: options.ignoreCRC)
     let own = try ownMetadata(of: file)
     var translation = try translate(file, options)
@@ -75,14 +75,14 @@ public enum WeightImport {
     if options.head == .new { dropHead(&translation) }
     var architecture = try inferArchitecture(file, translation, own, options.head, options.finalReLU)
     let classes = try self.classes(requested, own, options.head, &architecture, path)
+    let preprocessing = try preprocessing(options.preprocessing, own, channels: architecture.inputChannels, path: path)
     let layout = ParameterLayout(architecture)
     try checkAccount(file, translation, layout, options.head)
     let weights = try read(file, translation, layout, options)
     let source = CheckpointMetadata.NamedDigest(
       name: (path as NSString).lastPathComponent, sha256: try digest(ofFile: path))
     let metadata = CheckpointMetadata(
-      architecture: architecture, classes: classes,
-      preprocessing: preprocessing ?? own?.preprocessing ?? .imageNet(), source: source,
+      architecture: architecture, classes: classes, preprocessing: preprocessing, source: source,
       trainedOn: own?.trainedOn ?? [], notes: (own?.notes ?? []) + notes(file, translation, options))
     let checkpoint = Checkpoint(weights: weights, metadata: metadata)
     let rows = zip(file.entries, translation.meanings).map { entry, meaning in
@@ -102,17 +102,24 @@ public enum WeightImport {
 
   // MARK: - Steps
 
-  private static func preprocessing(
-    _ choice: ImportOptions.PreprocessingChoice?
-  ) throws(CheckpointError) -> Preprocessing? {
-    switch choice {
-    case nil: nil
-    case .centerCrop: .imageNet()
-    case .resize:
-      Preprocessing(
-        geometry: .resize(size: 224), mean: Preprocessing.imageNetMean, deviation: Preprocessing.imageNetDeviation)
-    case .xrv: throw .unsupportedPreprocessing("xrv")
+  /// What is asked for, or else the file's own, or else ImageNet's: for a network of `channels` input channels.
+  static func preprocessing(
+    _ choice: ImportOptions.PreprocessingChoice?, _ own: CheckpointMetadata? = nil, channels: Int, path: String
+  ) throws(CheckpointError) -> Preprocessing {
+    let preprocessing: Preprocessing =
+      switch choice {
+      case nil: own?.preprocessing ?? .imageNet()
+      case .centerCrop: .imageNet()
+      case .resize:
+        Preprocessing(
+          geometry: .resize(size: 224), mean: Preprocessing.imageNetMean, deviation: Preprocessing.imageNetDeviation)
+      case .xrv: .torchXRayVision()
+      }
+    guard let fitting = preprocessing.withChannels(channels) else {
+      let name = choice ?? .centerCrop
+      throw .preprocessingChannels(path: path, preprocessing: name.rawValue, channels: channels)
     }
+    return fitting
   }
 
   /// The metadata of one of our own checkpoints, which may be imported again, say for a new head. It is verified as on

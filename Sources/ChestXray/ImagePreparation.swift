@@ -44,7 +44,8 @@ public struct PreparedImage: Equatable, Sendable {
   public var window: CropWindow
 }
 
-/// Turns radiographs into a network's input, with the bits that Pillow 13 and torchvision give.
+/// Turns radiographs into a network's input, with the bits that Pillow 13 and torchvision give, or, for a geometry of
+/// torchxrayvision's, its values but for the rounding of `Float`.
 public struct ImagePreparation: Sendable {
   public let preprocessing: Preprocessing
   private let normalization: Normalization
@@ -57,7 +58,7 @@ public struct ImagePreparation: Sendable {
     let sides: [Int] =
       switch preprocessing.geometry {
       case .centerCrop(let resize, let crop): [resize, crop]
-      case .resize(let size): [size]
+      case .resize(let size), .squareResize(let size): [size]
       }
     for side in sides where side < 1 || side > Radiograph.largestSide {
       throw .preprocessing(reason: "expected sides of 1 to \(Radiograph.largestSide) pixels, found \(side)")
@@ -111,6 +112,9 @@ public struct ImagePreparation: Sendable {
   private func write(
     _ radiograph: Radiograph, _ decision: Augmentation.Decision, into planes: UnsafeMutableBufferPointer<Float>
   ) -> CropWindow {
+    if decision.box == nil, case .squareResize(let size) = preprocessing.geometry {
+      return writeSquare(radiograph, size: size, mirrored: decision.isMirrored, into: planes)
+    }
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
     let source = decision.box ?? whole
@@ -131,6 +135,24 @@ public struct ImagePreparation: Sendable {
     return CropWindow(
       x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
       isMirrored: decision.isMirrored)
+  }
+
+  /// The central square, as torchxrayvision prepares it. All channels show the same gray.
+  private func writeSquare(
+    _ radiograph: Radiograph, size: Int, mirrored: Bool, into planes: UnsafeMutableBufferPointer<Float>
+  ) -> CropWindow {
+    let box = SquareResampling.centralSquare(width: radiograph.width, height: radiograph.height)
+    let tables = normalization.tables
+    for (channel, table) in tables.enumerated() {
+      let plane = UnsafeMutableBufferPointer(rebasing: planes[channel * size * size..<(channel + 1) * size * size])
+      if channel > 0, table == tables[0] {
+        _ = plane.update(fromContentsOf: planes[..<(size * size)])
+      } else {
+        SquareResampling.resize(radiograph, box: box, size: size, values: table, mirrored: mirrored, into: plane)
+      }
+    }
+    return CropWindow(
+      x: Double(box.x), y: Double(box.y), width: Double(box.width), height: Double(box.height), isMirrored: mirrored)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.

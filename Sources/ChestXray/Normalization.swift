@@ -4,7 +4,7 @@ import Tensors
 /// order of torchvision's `ToTensor` and `Normalize`, and therefore with their bits.
 struct Normalization: Sendable {
   /// The 256 possible results of each channel.
-  private let tables: [[Float]]
+  let tables: [[Float]]
 
   init(mean: [Float], deviation: [Float]) {
     precondition(mean.count == deviation.count)

@@ -1,13 +1,16 @@
 /// How a decoded radiograph becomes the numbers that a network was trained on. It travels with the weights.
 ///
-/// Resizing is Pillow's antialiased bilinear on 8-bit values; pixels are then divided by 255, and the channel's mean is
-/// subtracted and its deviation divided out. Gray is repeated over three channels.
+/// Pixels are divided by 255, and the channel's mean is subtracted and its deviation divided out. Gray is repeated over
+/// three channels. Resizing is Pillow's antialiased bilinear on 8-bit values, before that, but for `squareResize`.
 public struct Preprocessing: Equatable, Sendable {
   public enum Geometry: Equatable, Sendable {
     /// The short side to `resize` pixels, the aspect kept; then the central `crop` × `crop`.
     case centerCrop(resize: Int, crop: Int)
     /// Both sides to `size` pixels, the aspect not kept.
     case resize(size: Int)
+    /// The central square, to `size` × `size` as scikit-image resizes it: a Gaussian against aliasing, then linear
+    /// interpolation, of normalized values that are never rounded to 8 bits.
+    case squareResize(size: Int)
   }
 
   public var geometry: Geometry
@@ -27,7 +30,7 @@ public struct Preprocessing: Equatable, Sendable {
   public var imageSize: Int {
     switch geometry {
     case .centerCrop(_, let crop): crop
-    case .resize(let size): size
+    case .resize(let size), .squareResize(let size): size
     }
   }
 
@@ -40,8 +43,31 @@ public struct Preprocessing: Equatable, Sendable {
     case .centerCrop(let resize, let crop):
       scaled.geometry = .centerCrop(resize: (size * resize + crop / 2) / crop, crop: size)
     case .resize: scaled.geometry = .resize(size: size)
+    case .squareResize: scaled.geometry = .squareResize(size: size)
     }
     return scaled
+  }
+
+  /// The same for a network of `channels` input channels: nil where none is the same.
+  ///
+  /// The numbers of one channel serve several, which are all given the gray image. The other way it takes channels that
+  /// agree. ImageNet's do not: they make three different pictures out of a gray one, and what a network of one channel
+  /// was given in their place (a mean of 0.5, the mean of the means, of the training set) its weights do not say.
+  public func withChannels(_ channels: Int) -> Preprocessing? {
+    if channels == self.channels { return self }
+    guard let first = mean.first, let deviation = deviation.first, mean.allSatisfy({ $0 == first }),
+      self.deviation.allSatisfy({ $0 == deviation })
+    else { return nil }
+    return Preprocessing(
+      geometry: geometry, mean: [Float](repeating: first, count: channels),
+      deviation: [Float](repeating: deviation, count: channels))
+  }
+
+  /// torchxrayvision's pipeline (1.5: `normalize`, `XRayCenterCrop`, `XRayResizer` with scikit-image): one channel,
+  /// values −1024 … 1024. (x / 255 − ½) · 2048 has the bits of its (2 · (x / 255) − 1) · 1024: doubling, and dividing by
+  /// a power of two, round nothing.
+  public static func torchXRayVision(imageSize: Int = 224) -> Preprocessing {
+    Preprocessing(geometry: .squareResize(size: imageSize), mean: [0.5], deviation: [1 / 2048])
   }
 
   /// torchvision's evaluation transform for ImageNet weights, scaled to `imageSize`: Resize(256·s/224), CenterCrop(s).

@@ -31,7 +31,10 @@ struct ImportWeightsCommand: ParsableCommand {
   @Option(help: "keep the file's classifier, or begin with a new one.")
   var head = ImportOptions.Head.keep
 
-  @Option(help: "How images are prepared: center-crop (256 to 224) or resize (to 224).")
+  @Option(
+    help: ArgumentHelp(
+      "How images are prepared: center-crop (256 to 224), resize (to 224) or xrv (the central square to 224, as torchxrayvision)."
+    ))
   var preprocessing: ImportOptions.PreprocessingChoice?
 
   @Option(help: "Whether a ReLU follows the last batch norm; auto: as the tool that wrote the file has it.")

@@ -139,12 +139,33 @@ import WeightFormats
     (.batchNormEpsilon, "0", "expected a number in 0 … 1"), (.batchNormMomentum, "true", "expected a number"),
     (.finalReLU, "yes", "expected true or false"), (.classes, #"["a","a","b"]"#, "a class stands twice"),
     (.classes, #"["a",1]"#, "expected a list of texts"), (.preprocessing, "{}", "it is none that is known"),
+    (.preprocessing, #"{"geometry":"square-resize","size":0,"mean":[0],"deviation":[1]}"#, "it is none that is known"),
     (.source, "[]", "expected a name and a SHA-256"), (.trainedOn, "[1]", "expected names and SHA-256s"),
     (.notes, "[", "malformed JSON at byte 1: the document ends where a value should stand"),
   ])
   func `refuses metadata with a malformed value`(key: MetadataKey, value: String, reason: String) throws {
     let name = key == .inputChannels ? (value == "2" ? .architecture : MetadataKey.preprocessing) : key
     try expect({ .malformedMetadata(path: $0, key: name.rawValue, reason: reason) }) { $1[key.rawValue] = value }
+  }
+
+  @Test(arguments: [
+    (
+      Preprocessing.torchXRayVision(),
+      #"{"geometry":"square-resize","size":224,"mean":[0.5],"deviation":[0.00048828125]}"#
+    ),
+    (
+      Preprocessing(geometry: .resize(size: 9), mean: [0], deviation: [1]),
+      #"{"geometry":"resize","size":9,"mean":[0.0],"deviation":[1.0]}"#
+    ),
+    (
+      Preprocessing(geometry: .centerCrop(resize: 9, crop: 8), mean: [0], deviation: [1]),
+      #"{"geometry":"center-crop","resize":9,"crop":8,"mean":[0.0],"deviation":[1.0]}"#
+    ),
+  ]) func `a preprocessing is the same text always, and is read again`(preprocessing: Preprocessing, text: String)
+    throws
+  {
+    #expect(preprocessing.json.text() == text)
+    #expect(Preprocessing(try JSONValue.parse(text)) == preprocessing)
   }
 
   @Test func `refuses a newer version`() throws {

@@ -246,8 +246,23 @@ import WeightFormats
     #expect(throws: CheckpointError.self) { try ClassNames.parse("a,,b") }
     #expect(throws: CheckpointError.self) { try ClassNames.parse("a,a") }
     #expect(try ClassNames.parse("Pneumonia,") == ["Pneumonia"])
-    #expect(throws: CheckpointError.unsupportedPreprocessing("xrv")) {
-      try WeightImport.run(path: path, options: ImportOptions(preprocessing: .xrv))
+  }
+
+  @Test func `torchxrayvision's preprocessing fits one channel and three, ImageNet's only three`() throws {
+    let path = Self.network("torchvision.pt")
+    let result = try WeightImport.run(path: path, options: ImportOptions(preprocessing: .xrv))
+    let three = Preprocessing(
+      geometry: .squareResize(size: 224), mean: [0.5, 0.5, 0.5], deviation: [1 / 2048, 1 / 2048, 1 / 2048])
+    #expect(result.checkpoint.metadata.preprocessing == three)
+    #expect(result.report.text.contains("\n  preprocessing square 224, as torchxrayvision\n"))
+    #expect(try WeightImport.preprocessing(.xrv, channels: 1, path: path) == .torchXRayVision())
+    for (choice, name) in [(nil, "center-crop"), (.centerCrop, "center-crop"), (.resize, "resize")]
+      as [(ImportOptions.PreprocessingChoice?, String)]
+    {
+      let error = #expect(throws: CheckpointError.preprocessingChannels(path: path, preprocessing: name, channels: 1)) {
+        try WeightImport.preprocessing(choice, channels: 1, path: path)
+      }
+      #expect(error?.diagnosis.exit == .usage)
     }
   }
 

@@ -90,7 +90,8 @@ import Testing
   func unusable() {
     let cases = [
       Preprocessing(geometry: .resize(size: 8), mean: [0, 0], deviation: [1, 1]),
-      Preprocessing(geometry: .resize(size: 0), mean: [0], deviation: [1]),
+      Preprocessing(geometry: .resize(size: 0), mean: [0], deviation: [1]), .torchXRayVision(imageSize: 0),
+      .torchXRayVision(imageSize: 1 << 20),
       Preprocessing(geometry: .centerCrop(resize: 8, crop: 1 << 20), mean: [0], deviation: [1]),
       Preprocessing(geometry: .resize(size: 8), mean: [0], deviation: [0]),
       Preprocessing(geometry: .resize(size: 8), mean: [.nan], deviation: [1]),
