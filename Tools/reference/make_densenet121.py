@@ -19,10 +19,12 @@ from dialects import ddp_name, set_keras_weights, without_counters
 from predict import batches, image_paths
 
 
-def make_network(seed):
+def make_network(seed, build=densenet121, channels=3, outputs=14):
     """torchvision's initialisation, with batch norms that are not the identity."""
     torch.manual_seed(seed)
-    network = densenet121(num_classes=14)
+    network = build(num_classes=outputs)
+    if channels != 3:
+        network.features.conv0 = torch.nn.Conv2d(channels, network.features.conv0.out_channels, 7, 2, 3, bias=False)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -32,22 +34,22 @@ def make_network(seed):
 
 
 @torch.no_grad()
-def calibrate_norms(network, paths):
-    """Takes the running statistics from the images."""
+def calibrate_norms(network, batches):
+    """Takes the running statistics from batches of images [N, C, H, W]."""
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative average
     network.train()
-    for images in batches(paths, size=16):
+    for images in batches:
         network.features(images)
 
 
 @torch.no_grad()
-def pooled_features(network, paths):
+def pooled_features(network, batches):
     """What the classifier sees of each image: [N, 1024]."""
     network.eval()
-    return torch.cat([network.features(images).relu().mean((2, 3)) for images in batches(paths)])
+    return torch.cat([network.features(images).relu().mean((2, 3)) for images in batches])
 
 
 @torch.no_grad()
@@ -87,8 +89,8 @@ def main():
     paths = image_paths(options.images)
     network = make_network(options.seed)
     if options.calibrate:
-        calibrate_norms(network, paths)
-    pooled = pooled_features(network, paths)
+        calibrate_norms(network, batches(paths, size=16))
+    pooled = pooled_features(network, batches(paths))
     if options.calibrate:
         calibrate_head(network.classifier, pooled)
     deviations = network.classifier(pooled).sigmoid().std(0)
