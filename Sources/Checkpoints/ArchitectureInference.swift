@@ -31,7 +31,7 @@ extension DenseNetArchitecture {
       DenseNetLimits.contain(
         growthRate: growth[0], blockSizes: blockSizes, stem: stem[0], channels: 3, classes: classCount)
     else { throw unusual("growth \(growth[0]), blocks \(blockSizes), stem \(stem[0]), \(classCount) classes") }
-    guard stem[1] == 3 else { throw .unsupportedChannels(path: path, channels: stem[1]) }
+    guard stem[1] == 1 || stem[1] == 3 else { throw .unsupportedChannels(path: path, channels: stem[1]) }
     return (
       DenseNetArchitecture(
         growthRate: growth[0], blockSizes: blockSizes, initialFeatures: stem[0], inputChannels: stem[1],

@@ -21,24 +21,16 @@ public struct Checkpoint: Equatable, Sendable {
   /// The SHA-256 of the tensors' bytes (F32, little-endian, C order), one behind the other in torchvision's order: equal for
   /// equal weights, whatever file they came from and whatever the metadata say.
   public var tensorDigest: String {
-    var hash = SHA256()
-    for parameter in weights.layout.parameters {
-      HostTensor(weights[parameter], shape: parameter.shape).bytes.withUnsafeBytes { hash.update($0) }
-    }
-    return hash.finish()
+    var digest = MessageDigest(.sha256)
+    for parameter in weights.layout.parameters { weights[parameter].withUnsafeBytes { digest.update($0) } }
+    return digest.finish()
   }
 
   /// Writes the checkpoint: whole or not at all.
   public func save(to path: String, overwriting: Bool) throws(CheckpointError) {
-    let tensors = weights.layout.parameters.map { parameter in
-      (name: parameter.name, tensor: HostTensor(weights[parameter], shape: parameter.shape))
-    }
-    do throws(PlatformError) {
-      try Safetensors.write(
-        tensors: tensors, metadata: metadata.texts(tensorDigest: tensorDigest), to: path, overwriting: overwriting)
-    } catch {
-      throw .platform(error)
-    }
+    var writer = try CheckpointWriter(metadata: metadata, to: path, overwriting: overwriting)
+    for parameter in weights.layout.parameters { try writer.append(weights[parameter]) }
+    _ = try writer.commit(metadata)
   }
 
   /// Reads the checkpoint at `path`: every parameter exactly once, in its shape, nothing left over, no value that is not a
@@ -78,9 +70,11 @@ public struct Checkpoint: Equatable, Sendable {
 }
 
 /// `WeightFile.open(path:)`, its error as ours.
-func openWeights(_ path: String, ignoreCRC: Bool = false) throws(CheckpointError) -> WeightFile {
+func openWeights(
+  _ path: String, _ options: WeightFile.Options = WeightFile.Options()
+) throws(CheckpointError) -> WeightFile {
   do throws(WeightFormatError) {
-    return try WeightFile.open(path: path, ignoreCRC: ignoreCRC)
+    return try WeightFile.open(path: path, options: options)
   } catch {
     throw .file(error)
   }

@@ -21,6 +21,8 @@ public enum CheckpointError: DiagnosedError, Equatable {
   /// Tensors that no parameter of the network takes.
   case unexpectedTensors(path: String, names: [String])
   case wrongShape(path: String, name: String, expected: Shape, found: Shape)
+  /// In a file of another tool: every tensor that does not fit.
+  case tensorFaults(path: String, TensorFaults)
   case wrongElementType(path: String, name: String, found: ElementType)
   case notFinite(path: String, name: String)
 
@@ -35,12 +37,12 @@ public enum CheckpointError: DiagnosedError, Equatable {
   case unusualArchitecture(path: String, reason: String)
   case noHead(path: String)
   case unsupportedChannels(path: String, channels: Int)
+  /// A network whose file does not say how images were prepared for it, and for which nothing is usual.
+  case unknownPreprocessing(path: String, channels: Int)
 
   // Options that do not fit.
   case classCount(path: String, requested: Int, outputs: Int)
   case unknownClasses(String, suggestion: String?)
-  /// A preprocessing whose numbers are for another number of channels than the network takes.
-  case preprocessingChannels(path: String, preprocessing: String, channels: Int)
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -71,6 +73,10 @@ public enum CheckpointError: DiagnosedError, Equatable {
         "--inspect lists what the file holds")
     case .wrongShape(let path, let name, let expected, let found):
       bad("weights.wrong-shape", path, "\(name.printable) has the shape \(found), the network needs \(expected)")
+    case .tensorFaults(let path, let faults):
+      Diagnosis(
+        id: faults.id, exit: .badData, message: "\(path.printable): \(faults.summary)",
+        hint: "--inspect lists what the file holds", file: path, details: faults.details)
     case .wrongElementType(let path, let name, let found):
       bad("weights.wrong-element-type", path, "\(name.printable) holds \(found.rawValue), which are no weights")
     case .notFinite(let path, let name):
@@ -99,7 +105,13 @@ public enum CheckpointError: DiagnosedError, Equatable {
     case .unsupportedChannels(let path, let channels):
       bad(
         "weights.unsupported-channels", path,
-        "the network takes images of \(channels) channel(s); weights for 3 are imported so far")
+        "the network takes images of \(channels) channels; those for 1 and for 3 are read")
+    case .unknownPreprocessing(let path, let channels):
+      bad(
+        "weights.unknown-preprocessing", path,
+        "the network takes images of \(channels) channel\(channels == 1 ? "" : "s"), and it is not known how they are scaled",
+        "say so: --preprocessing xrv for torchxrayvision's, or --mean and --deviation, one number or one for each channel"
+      )
     case .classCount(let path, let requested, let outputs):
       bad(
         "weights.class-count", path, "--classes names \(requested), the network has \(outputs) outputs",
@@ -109,13 +121,6 @@ public enum CheckpointError: DiagnosedError, Equatable {
         id: "classes.unknown", exit: .usage, message: "--classes \(text.printable) is no known set of classes",
         hint: suggestion
           ?? "chestxray14, imagenet, xrv, a number, or names with commas (one class: \"\(text.printable),\")")
-    case .preprocessingChannels(let path, let preprocessing, let channels):
-      Diagnosis(
-        id: "preprocessing.channels", exit: .usage,
-        message:
-          "\(path.printable): the network takes \(channels) channel(s); --preprocessing \(preprocessing.printable) has "
-          + "the means and deviations of ImageNet's 3 channels",
-        hint: "--preprocessing xrv prepares one channel, as torchxrayvision does", file: path)
     }
   }
 

@@ -5,13 +5,14 @@ import WeightFormats
 
 /// What an import did with every tensor of a file.
 ///
-///     imported weights.pt (torch, SHA-256 1f2e…)
+///     imported densenet121-a639ec97.pth (torch-legacy, SHA-256 a639…)
+///       known as      densenet121-a639ec97.pth: torchvision, ImageNet
 ///       dialect       torchvision's names of before 0.3 (norm.1)
 ///       prefix        state_dict. module. densenet121.
 ///       network       densenet121, 3 channels, epsilon 1e-05, momentum 0.1, final ReLU
 ///       classes       14: Atelectasis, Cardiomegaly, …
 ///       preprocessing center-crop 256 → 224
-///       tensors       606 used, 121 not used
+///       tensors       606 used (232 under another name), 121 not used
 ///         121 × counter of batches, which is not needed
 ///       weights       SHA-256 09ab…
 public struct ImportReport: Equatable, Sendable {
@@ -26,6 +27,8 @@ public struct ImportReport: Equatable, Sendable {
   }
 
   public var source: CheckpointMetadata.NamedDigest
+  /// The published file that it is.
+  public var known: KnownFile?
   public var format: WeightFile.Format
   /// Whose names the tensors have.
   public var dialect: String
@@ -33,9 +36,22 @@ public struct ImportReport: Equatable, Sendable {
   public var prefix: [String]
   public var metadata: CheckpointMetadata
   public var rows: [Row]
+  /// What a user should look at.
+  public var warnings: [String]
   public var tensorDigest: String
 
   public var usedCount: Int { rows.count { if case .parameter = $0.use { true } else { false } } }
+
+  /// Of the tensors used, those that the file has under another name than torchvision's, prefixes aside.
+  public var renamedCount: Int {
+    rows.count { row in
+      if case .parameter(let name) = row.use {
+        row.entry.name != name && !row.entry.name.hasSuffix("." + name)
+      } else {
+        false
+      }
+    }
+  }
 
   /// How many tensors were not used, by reason, in the file's order.
   public var unused: [(reason: String, count: Int)] {
@@ -55,18 +71,22 @@ public struct ImportReport: Equatable, Sendable {
   public var text: String {
     let network = metadata.architecture
     let classes = metadata.classes.prefix(4).map(\.printable).joined(separator: ", ")
-    var lines = [
-      "imported \(source.name.printable) (\(format.rawValue), SHA-256 \(source.sha256))",
+    var lines = ["imported \(source.name.printable) (\(format.rawValue), SHA-256 \(source.sha256))"]
+    if let known { lines.append("  known as      \(known.name): \(known.description)") }
+    let renamed = renamedCount == 0 ? "" : " (\(renamedCount) under another name)"
+    lines += [
       "  dialect       \(dialect)",
       "  prefix        \(prefix.isEmpty ? "none" : prefix.map(\.printable).joined(separator: " "))",
-      "  network       \(network.name), \(network.inputChannels) channels, epsilon \(network.batchNormEpsilon), "
+      "  network       \(network.name), \(network.inputChannels) channel\(network.inputChannels == 1 ? "" : "s"), "
+        + "epsilon \(network.batchNormEpsilon), "
         + "momentum \(network.batchNormMomentum), \(network.hasFinalReLU ? "" : "no ")final ReLU",
       "  classes       \(metadata.classes.count): \(classes)\(metadata.classes.count > 4 ? ", …" : "")",
       "  preprocessing \(metadata.preprocessing.summary)",
-      "  tensors       \(usedCount) used, \(rows.count - usedCount) not used",
+      "  tensors       \(usedCount) used\(renamed), \(rows.count - usedCount) not used",
     ]
     lines += unused.map { "    \($0.count) × \($0.reason)" }
     lines += metadata.notes.map { "  note          \($0.printable)" }
+    lines += warnings.map { "  warning       \($0.printable)" }
     lines.append("  weights       SHA-256 \(tensorDigest)")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -75,12 +95,14 @@ public struct ImportReport: Equatable, Sendable {
   public var json: JSONValue {
     let network = metadata.architecture
     return [
-      "source": source.json, "format": .string(format.rawValue), "dialect": .string(dialect),
+      "source": source.json, "known": (known?.name).map { .string($0) } ?? .null, "format": .string(format.rawValue),
+      "dialect": .string(dialect),
       "prefix": JSONValue(prefix), "architecture": .string(network.name),
       "input_channels": JSONValue(network.inputChannels), "batch_norm_epsilon": JSONValue(network.batchNormEpsilon),
       "batch_norm_momentum": JSONValue(network.batchNormMomentum), "final_relu": JSONValue(network.hasFinalReLU),
       "classes": JSONValue(metadata.classes), "preprocessing": metadata.preprocessing.json,
       "tensors_sha256": .string(tensorDigest), "notes": JSONValue(metadata.notes),
+      "warnings": JSONValue(warnings), "used": JSONValue(usedCount), "renamed": JSONValue(renamedCount),
       "tensors": .array(rows.map(\.json)),
     ]
   }
@@ -111,34 +133,5 @@ extension Preprocessing {
     case .resize(let size): "resize \(size)"
     case .squareResize(let size): "square \(size), as torchxrayvision"
     }
-  }
-}
-
-/// What a weight file holds, whether or not it can be imported.
-///
-///     weights.pt (torch): 606 tensors
-///       epoch = 3
-///       state_dict.module.densenet121.features.conv0.weight  F32  [64, 3, 7, 7]
-public struct WeightListing {
-  public let path: String
-  public let format: WeightFile.Format
-  public let metadata: [(key: String, value: String)]
-  public let entries: [WeightFile.Entry]
-
-  /// For people; ends with a line feed.
-  public var text: String {
-    var lines = ["\(path.printable) (\(format.rawValue)): \(entries.count) tensors"]
-    lines += metadata.map { "  \($0.key.printable) = \($0.value.printable)" }
-    lines += entries.map { "  \($0.name.printable)  \($0.elementType.rawValue)  \($0.shape)" }
-    return lines.joined(separator: "\n") + "\n"
-  }
-
-  /// For machines.
-  public var json: JSONValue {
-    [
-      "path": .string(path), "format": .string(format.rawValue),
-      "metadata": .object(JSONObject(metadata.map { ($0.key, .string($0.value)) })),
-      "tensors": .array(entries.map { .object($0.json) }),
-    ]
   }
 }

@@ -50,6 +50,21 @@ public struct AtomicFile: ~Copyable {
     if let failure { throw failure }
   }
 
+  /// Puts `bytes` over those written at `offset`, which must have been written before.
+  public mutating func rewrite(_ bytes: [UInt8], at offset: Int) throws(PlatformError) {
+    var done = 0
+    while done < bytes.count {
+      let written = bytes.withUnsafeBytes { buffer in
+        pwrite(descriptor, buffer.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
+      }
+      if written >= 0 {
+        done += written
+      } else if errno != EINTR {
+        throw .writeFailed(path: path, errno: errno)
+      }
+    }
+  }
+
   /// Syncs the bytes to the disk and gives the file its name.
   public consuming func commit() throws(PlatformError) {
     guard fsync(descriptor) == 0 else { throw .writeFailed(path: path, errno: errno) }

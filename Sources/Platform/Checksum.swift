@@ -3,13 +3,25 @@ import CCrypto
 /// Of OpenSSL's libcrypto: `OpenSSL 3.0.17 1 Jul 2025`.
 public func cryptoLibraryVersion() -> String { OpenSSL_version(0).map { String(cString: $0) } ?? "unknown" }
 
-/// SHA-256 (FIPS 180-4), by OpenSSL's libcrypto, fed piece by piece.
-public struct SHA256: ~Copyable {
+/// A message digest by OpenSSL's libcrypto, fed piece by piece.
+public struct MessageDigest: ~Copyable {
+  public enum Algorithm: Sendable {
+    /// FIPS 180-4.
+    case sha256
+    /// RFC 1321: no protection against forgers; some publishers name their files by it.
+    case md5
+  }
+
   private let context: OpaquePointer
 
-  public init() {
-    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
-      preconditionFailure("libcrypto has no SHA-256")
+  public init(_ algorithm: Algorithm) {
+    let method =
+      switch algorithm {
+      case .sha256: EVP_sha256()
+      case .md5: EVP_md5()
+      }
+    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, method, nil) == 1 else {
+      preconditionFailure("libcrypto has no \(algorithm)")
     }
     self.context = context
   }
@@ -21,32 +33,41 @@ public struct SHA256: ~Copyable {
     precondition(accepted == 1, "libcrypto refused bytes")
   }
 
-  /// 64 lower-case hexadecimal digits.
+  /// Lower-case hexadecimal digits: 64 of SHA-256, 32 of MD5.
   public consuming func finish() -> String {
-    var digest = [UInt8](repeating: 0, count: 32)
-    let finished = EVP_DigestFinal_ex(context, &digest, nil)
+    var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    var count: UInt32 = 0
+    let finished = EVP_DigestFinal_ex(context, &digest, &count)
     precondition(finished == 1, "libcrypto did not finish")
     let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    let hex = digest.prefix(Int(count)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    return String(decoding: hex, as: UTF8.self)
   }
 
-  /// The digest of `bytes`, in hexadecimal.
-  public static func hex(of bytes: [UInt8]) -> String {
-    var hash = SHA256()
-    bytes.withUnsafeBytes { hash.update($0) }
-    return hash.finish()
-  }
-
-  /// The digest of the file at `path`, in hexadecimal, read in pieces of 1 MiB.
-  public static func hex(ofFile path: String) throws(PlatformError) -> String {
+  /// The digest of the file at `path`, read in pieces of 256 KiB.
+  public static func hex(_ algorithm: Algorithm, ofFile path: String) throws(PlatformError) -> String {
     let reader = try FileReader(path: path)
-    var hash = SHA256()
+    var digest = MessageDigest(algorithm)
     var offset = 0
     while offset < reader.size {
-      let bytes = try reader.read(at: offset, count: min(1 << 20, reader.size - offset))
-      bytes.withUnsafeBytes { hash.update($0) }
+      let bytes = try reader.read(at: offset, count: min(256 << 10, reader.size - offset))
+      bytes.withUnsafeBytes { digest.update($0) }
       offset += bytes.count
     }
-    return hash.finish()
+    return digest.finish()
+  }
+}
+
+/// SHA-256, in hexadecimal.
+public enum SHA256 {
+  public static func hex(of bytes: [UInt8]) -> String {
+    var digest = MessageDigest(.sha256)
+    bytes.withUnsafeBytes { digest.update($0) }
+    return digest.finish()
+  }
+
+  /// Of the file at `path`.
+  public static func hex(ofFile path: String) throws(PlatformError) -> String {
+    try MessageDigest.hex(.sha256, ofFile: path)
   }
 }

@@ -37,13 +37,18 @@ public struct Diagnosis: Equatable, Sendable {
   public var hint: String?
   /// The file that the error is about.
   public var file: String?
+  /// What the message sums up, one by one: the tensors that do not fit, say.
+  public var details: [String]
 
-  public init(id: String, exit: ExitStatus, message: String, hint: String? = nil, file: String? = nil) {
+  public init(
+    id: String, exit: ExitStatus, message: String, hint: String? = nil, file: String? = nil, details: [String] = []
+  ) {
     self.id = id
     self.exit = exit
     self.message = message
     self.hint = hint
     self.file = file
+    self.details = details
   }
 }
 

@@ -29,6 +29,13 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible, ExpressibleByA
 
   public subscript(axis: Int) -> Int { extents[axis] }
 
+  /// Elements between neighbours along each axis of a block in C order without gaps.
+  public var contiguousStrides: [Int] {
+    var strides = [Int](repeating: 1, count: rank)
+    for axis in (0..<max(rank - 1, 0)).reversed() { strides[axis] = strides[axis + 1] * max(extents[axis + 1], 1) }
+    return strides
+  }
+
   /// `[64, 3, 7, 7]`; a scalar is `[]`.
   public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }
 }

@@ -109,7 +109,7 @@ struct TrainingState: Equatable {
   }
 
   private static func digest(_ blocks: [[UInt8]]) -> String {
-    var hash = SHA256()
+    var hash = MessageDigest(.sha256)
     for block in blocks { block.withUnsafeBytes { hash.update($0) } }
     return hash.finish()
   }

@@ -9,6 +9,8 @@ public struct WeightFile {
     case safetensors
     /// The zip archive that `torch.save` writes since PyTorch 1.6.
     case torch
+    /// The stream that it wrote before: `.pth`, `.pth.tar`.
+    case torchStream = "torch-legacy"
     /// The HDF5 layout of Keras 1 and 2, "legacy" in Keras 3.
     case keras
   }
@@ -20,14 +22,45 @@ public struct WeightFile {
     /// The element type that reading gives.
     public let elementType: ElementType
     public let shape: Shape
+    /// PyTorch only: how many elements of the storage lie between neighbours along each axis.
+    public let strides: [Int]?
     /// Keras only: the layer that lists it among its weights. `name` is then the layer, `/`, and the weight's name.
     public let layer: String?
 
-    public init(name: String, elementType: ElementType, shape: Shape, layer: String? = nil) {
+    public init(
+      name: String, elementType: ElementType, shape: Shape, strides: [Int]? = nil, layer: String? = nil
+    ) {
       self.name = name
       self.elementType = elementType
       self.shape = shape
+      self.strides = strides
       self.layer = layer
+    }
+  }
+
+  /// A function or class that a pickle names.
+  public struct Global: Equatable, Sendable {
+    public let name: String
+    let trust: PickleGlobal.Trust?
+
+    /// `weights`, `harmless`, `module`, `unknown` or `dangerous`.
+    public var kind: String { trust?.rawValue ?? "weights" }
+    public var isUnknown: Bool { trust == .unknown }
+    public var isDangerous: Bool { trust == .dangerous }
+  }
+
+  public struct Options: Sendable {
+    /// Take members of a zip archive whose checksum is wrong (PyTorch can be told to write such).
+    public var ignoreCRC: Bool
+    /// Read tensors out of objects of unknown classes in a pickle, as plain data; nothing of the classes is run.
+    public var allowModulePickle: Bool
+    /// List a pickle that names dangerous functions too, instead of refusing it. Nothing of them is run either.
+    public var allowDangerousGlobals: Bool
+
+    public init(ignoreCRC: Bool = false, allowModulePickle: Bool = false, allowDangerousGlobals: Bool = false) {
+      self.ignoreCRC = ignoreCRC
+      self.allowModulePickle = allowModulePickle
+      self.allowDangerousGlobals = allowDangerousGlobals
     }
   }
 
@@ -38,21 +71,36 @@ public struct WeightFile {
   /// The texts and plain values of the file that are no tensors: safetensors' `__metadata__`, numbers beside a
   /// `state_dict`, attributes of an HDF5 file. In the file's order.
   public let metadata: [(key: String, value: String)]
+  /// Of a pickle, every function and class that it names, in the order of their first mention.
+  public let globals: [Global]
   private let source: any TensorSource
 
   /// Opens the file at `path` and reads its directory. What it is, its content says, not its name.
-  ///
-  /// `ignoreCRC`: take the members of a zip archive whose checksum is wrong (PyTorch can be told to write such).
-  public static func open(path: String, ignoreCRC: Bool = false) throws(WeightFormatError) -> WeightFile {
+  public static func open(path: String, options: Options = Options()) throws(WeightFormatError) -> WeightFile {
     do throws(WeightFault) {
-      let contents = try directory(path: path, ignoreCRC: ignoreCRC)
+      let contents = try directory(path: path, options)
       var seen = Set<String>()
       for entry in contents.entries where !seen.insert(entry.name).inserted {
         throw .duplicateTensor(entry.name)
       }
-      return WeightFile(
+      let file = WeightFile(
         path: path, format: contents.format, entries: contents.entries, metadata: contents.metadata,
-        source: contents.source)
+        globals: contents.globals, source: contents.source)
+      if !options.allowDangerousGlobals { try file.refuseDangerousGlobals() }
+      return file
+    } catch {
+      throw WeightFormatError(path: path, fault: error)
+    }
+  }
+
+  private func refuseDangerousGlobals() throws(WeightFault) {
+    if let global = globals.first(where: \.isDangerous) { throw .pickle(.dangerousGlobal(global.name)) }
+  }
+
+  /// Throws what `open` throws where dangerous functions are not allowed.
+  public func checkGlobals() throws(WeightFormatError) {
+    do throws(WeightFault) {
+      try refuseDangerousGlobals()
     } catch {
       throw WeightFormatError(path: path, fault: error)
     }
@@ -63,40 +111,38 @@ public struct WeightFile {
 
   /// Reads the tensors that `isWanted` says, in the file's order. What no wanted tensor needs is not read.
   public func tensors(where isWanted: (Entry) -> Bool = { _ in true }) throws(WeightFormatError) -> NamedTensors {
-    do throws(WeightFault) {
-      let wanted = entries.indices.filter { isWanted(entries[$0]) }
-      var total = 0
-      for index in wanted {
-        let bytes = entries[index].shape.count.multipliedReportingOverflow(by: entries[index].elementType.size)
-        let sum = total.addingReportingOverflow(bytes.partialValue)
-        total = bytes.overflow || sum.overflow ? .max : sum.partialValue
-        if total > Self.readLimit { throw .tooLarge(bytes: total, limit: Self.readLimit) }
-      }
-      var named = NamedTensors()
-      for index in wanted {
-        let isNew = named.insert(try source.tensor(at: index), named: entries[index].name)
-        precondition(isNew, "names were checked on opening")
-      }
-      return named
-    } catch {
-      throw WeightFormatError(path: path, fault: error)
+    let wanted = entries.indices.filter { isWanted(entries[$0]) }
+    try checkSize(wanted)
+    var named = NamedTensors()
+    for index in wanted {
+      let isNew = named.insert(try tensor(at: index), named: entries[index].name)
+      precondition(isNew, "names were checked on opening")
     }
+    return named
   }
 
   /// Reads the tensor of `entries[index]` alone. In the file's order each storage is read once; in another order, a storage
   /// that several tensors view may be read again.
   public func tensor(at index: Int) throws(WeightFormatError) -> HostTensor {
+    try checkSize([index])
     do throws(WeightFault) {
-      let entry = entries[index]
-      let (bytes, overflow) = entry.shape.count.multipliedReportingOverflow(by: entry.elementType.size)
-      guard !overflow, bytes <= Self.readLimit else {
-        throw .tooLarge(bytes: overflow ? .max : bytes, limit: Self.readLimit)
-      }
       let tensor = try source.tensor(at: index)
-      precondition(tensor.shape == entry.shape && tensor.elementType == entry.elementType)
+      precondition(tensor.shape == entries[index].shape && tensor.elementType == entries[index].elementType)
       return tensor
     } catch {
       throw WeightFormatError(path: path, fault: error)
+    }
+  }
+
+  private func checkSize(_ indices: [Int]) throws(WeightFormatError) {
+    var total = 0
+    for index in indices {
+      let bytes = entries[index].shape.count.multipliedReportingOverflow(by: entries[index].elementType.size)
+      let sum = total.addingReportingOverflow(bytes.partialValue)
+      total = bytes.overflow || sum.overflow ? .max : sum.partialValue
+      if total > Self.readLimit {
+        throw WeightFormatError(path: path, fault: .tooLarge(bytes: total, limit: Self.readLimit))
+      }
     }
   }
 
@@ -115,40 +161,29 @@ struct WeightDirectory {
   var format: WeightFile.Format
   var entries: [WeightFile.Entry]
   var metadata: [(key: String, value: String)]
+  var globals: [WeightFile.Global] = []
   var source: any TensorSource
 }
 
 extension WeightFile {
   /// Asks the first bytes what the file is, and the reader of that format for its directory.
-  private static func directory(path: String, ignoreCRC: Bool) throws(WeightFault) -> WeightDirectory {
+  private static func directory(path: String, _ options: Options) throws(WeightFault) -> WeightDirectory {
     let reader = try openReader(path: path)
     let head = try reader.bytes(at: 0, count: min(512, reader.size))
     if head.isEmpty { throw .format(.empty) }
-    if let fault = recognizeForeign(head) { throw .format(fault) }
-    if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return try TorchArchive.open(reader, ignoreCRC: ignoreCRC) }
+    if let fault = ForeignFile.recognize(head) { throw .format(fault) }
+    if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
+      return try TorchArchive.open(try ZipArchive(reader, ignoreCRC: options.ignoreCRC), options)
+    }
+    if let size = TorchStream.signatureSize(in: head) {
+      return try TorchStream.open(reader, signatureSize: size, options)
+    }
     if head.starts(with: KerasFile.signature) { return try KerasFile.open(path: path) }
     // A header length of under 2³² and then '{': no other format of ours begins so.
     if head.count < 9 || (head[4..<8].allSatisfy { $0 == 0 } && head[8] == UInt8(ascii: "{")) {
       return try Safetensors.open(reader)
     }
     throw .format(.unknown(firstBytes: Array(head.prefix(8))))
-  }
-
-  /// The kinds of files that people give by mistake, by their first bytes.
-  private static func recognizeForeign(_ head: [UInt8]) -> FormatFault? {
-    if head.starts(with: [0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19]) {
-      return .torchLegacyStream
-    }
-    if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return .png }
-    if head.count >= 132, head[128..<132].elementsEqual("DICM".utf8) { return .dicom }
-    if head.count >= 262, head[257..<262].elementsEqual("ustar".utf8) { return .torchLegacyTar }
-    if head.starts(with: "version https://git-lfs".utf8) { return .gitLFSPointer }
-    let text = String(
-      decoding: head.drop { $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }.prefix(16), as: UTF8.self
-    )
-    .lowercased()
-    if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") { return .html }
-    return nil
   }
 }
 

@@ -4,6 +4,9 @@ import Platform
 
 /// How an error leaves the program: two lines for people, or one line of JSON, on standard error; and the exit status.
 enum ErrorReport {
+  /// Details that people are shown.
+  private static let detailLimit = 20
+
   /// Prints `error` and ends the process. Help and version requests, which are errors to the parser, go to standard output.
   static func exit(with error: any Error) -> Never {
     let asJSON = CommandLine.arguments.contains("--json")
@@ -33,9 +36,15 @@ enum ErrorReport {
       ])
       if let hint = diagnosis.hint { members["hint"] = .string(hint) }
       if let file = diagnosis.file { members["file"] = .string(file) }
+      if !diagnosis.details.isEmpty { members["details"] = JSONValue(diagnosis.details) }
       standardError(JSONValue.object(["error": .object(members)]).text() + "\n")
     } else {
-      standardError("error: \(diagnosis.message)\n" + (diagnosis.hint.map { "hint: \($0)\n" } ?? ""))
+      var lines = ["error: \(diagnosis.message)"] + diagnosis.details.prefix(detailLimit).map { "  \($0)" }
+      if diagnosis.details.count > detailLimit {
+        lines.append("  and \(diagnosis.details.count - detailLimit) more; --json lists all")
+      }
+      if let hint = diagnosis.hint { lines.append("hint: \(hint)") }
+      standardError(lines.joined(separator: "\n") + "\n")
     }
   }
 }

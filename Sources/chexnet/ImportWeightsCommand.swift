@@ -1,14 +1,16 @@
 import ArgumentParser
 import Checkpoints
 import Platform
+import WeightFormats
 
 struct ImportWeightsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import-weights",
     abstract: "Turn a weight file of another tool into a checkpoint, every tensor accounted for.",
     discussion: """
-      Reads PyTorch zip archives (torch.save), Keras HDF5 files and safetensors, told
-      by their content. Nothing in the file is executed.
+      Reads files of PyTorch (zip archives, streams of before 1.6, whole pickled
+      models), of Keras (.h5, .weights.h5, .keras) and safetensors, told by their
+      content. Nothing in a file is executed; one that asks for it is refused (13).
 
       Examples:
         chexnet import-weights densenet121.pt --output densenet.safetensors
@@ -37,44 +39,68 @@ struct ImportWeightsCommand: ParsableCommand {
     ))
   var preprocessing: ImportOptions.PreprocessingChoice?
 
+  @Option(
+    help: ArgumentHelp("Subtracted from values in 0 … 1: one number, or one for each channel.", valueName: "x,…"))
+  var mean: NumberList?
+
+  @Option(help: ArgumentHelp("Divided by, after that: one number, or one for each channel.", valueName: "x,…"))
+  var deviation: NumberList?
+
   @Option(help: "Whether a ReLU follows the last batch norm; auto: as the tool that wrote the file has it.")
   var finalRelu = ImportOptions.FinalReLU.automatic
 
   @Option(help: "Of a new head's random weights.")
   var seed: UInt64 = 123
 
-  @Flag(help: "List what is in the file and import nothing.")
+  @Flag(help: "List what is in the file, tensor by tensor, and import nothing.")
   var inspect = false
 
   @Flag(help: "Take members of a zip archive whose checksum is wrong.")
   var ignoreCrc = false
 
+  @Flag(help: "Read the attributes of objects of unknown classes in a pickle as plain data.")
+  var allowModulePickle = false
+
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
     if output == nil && !inspect { throw ValidationError("Give the checkpoint to write with --output, or --inspect.") }
+    if let deviation, !deviation.values.allSatisfy({ $0 > 0 }) {
+      throw ValidationError("--deviation needs numbers over 0.")
+    }
   }
 
   func run() throws {
     if inspect {
-      let listing = try WeightImport.inspect(path: source, ignoreCRC: ignoreCrc)
+      let listing = try WeightListing(path: source, ignoreCRC: ignoreCrc)
       if outputOptions.json { printJSON(listing.json) } else { print(listing.text, terminator: "") }
-      return
+      return try listing.checkDanger()
     }
     guard let output else { return }
     if !outputOptions.force { try refuseExisting(output) }
-    let result = try WeightImport.run(
+    let report = try WeightImport.write(
       path: source,
       options: ImportOptions(
-        classes: classes, head: head, preprocessing: preprocessing, finalReLU: finalRelu, ignoreCRC: ignoreCrc,
-        seed: seed))
-    try result.checkpoint.save(to: output, overwriting: outputOptions.force)
+        classes: classes, head: head, preprocessing: preprocessing, mean: mean?.values, deviation: deviation?.values,
+        finalReLU: finalRelu, reading: .init(ignoreCRC: ignoreCrc, allowModulePickle: allowModulePickle), seed: seed),
+      to: output, overwriting: outputOptions.force)
     if outputOptions.json {
-      printJSON(result.report.json)
+      printJSON(report.json)
     } else {
-      print(result.report.text, terminator: "")
+      print(report.text, terminator: "")
       print("wrote \(output)")
     }
+  }
+}
+
+/// Numbers with commas between.
+struct NumberList: ExpressibleByArgument {
+  let values: [Float]
+
+  init?(argument: String) {
+    let values = argument.split(separator: ",", omittingEmptySubsequences: false).map { Float($0) }
+    guard !values.isEmpty, values.allSatisfy({ $0?.isFinite == true }) else { return nil }
+    self.values = values.compactMap { $0 }
   }
 }
 

@@ -71,7 +71,7 @@ import WeightFormats
           network       2:2,1, 3 channels, epsilon 1e-05, momentum 0.1, final ReLU
           classes       3: class_0, class_1, class_2
           preprocessing center-crop 256 → 224
-          tensors       46 used, 1 not used
+          tensors       46 used (32 under another name), 1 not used
             1 × state of the optimizer or of the training program
           weights       SHA-256 \(try expectedDigest() ?? "")
 
@@ -97,11 +97,14 @@ import WeightFormats
   }
 
   @Test func `inspecting lists what a file holds`() throws {
-    let listing = try WeightImport.inspect(path: Self.network("data-parallel-old-names.pth.tar"))
-    #expect(listing.entries.count == 47)
+    let listing = try WeightListing(path: Self.network("data-parallel-old-names.pth.tar"))
+    #expect(listing.rows.count == 47)
     #expect(
       listing.text.contains(
-        "  epoch = 5\n  best_loss = 0.2\n  state_dict.module.densenet121.features.conv0.weight  F32  [4, 3, 7, 7]\n"))
+        "  epoch = 5\n  best_loss = 0.2\n  state_dict.module.densenet121.features.conv0.weight  F32  [4, 3, 7, 7]  min "
+      ))
+    #expect(listing.text.contains("  global collections.OrderedDict (weights)\n"))
+    #expect(listing.danger == .none)
     #expect(listing.json["metadata"]?["epoch"] == "5")
   }
 
@@ -167,11 +170,11 @@ import WeightFormats
       list = list.map { ("student." + $0.name, $0.tensor) } + list.map { ("teacher." + $0.name, $0.tensor) }
     }
     try expect({ .unknownPrefix(path: $0, prefix: "resnet.") }) { self.rename(&$0) { "resnet." + $0 } }
-    try expect({ .missingParameters(path: $0, names: ["features.norm5.bias"]) }) {
+    try expect({ .tensorFaults(path: $0, TensorFaults(missing: ["features.norm5.bias"])) }) {
       $0.removeAll { $0.name == "features.norm5.bias" }
     }
-    try expect({ .unexpectedTensors(path: $0, names: ["features.attention.weight", "op_threshs"]) }) {
-      $0 += [("features.attention.weight", ones), ("op_threshs", ones)]
+    try expect({ .tensorFaults(path: $0, TensorFaults(unexpected: ["features.attention.weight", "pos_weight"])) }) {
+      $0 += [("features.attention.weight", ones), ("pos_weight", ones)]
     }
     try expect({ .twoSources(path: $0, parameter: "classifier.bias", names: ["classifier.bias", "fc.bias"]) }) {
       $0.append(("fc.bias", ones))
@@ -186,7 +189,8 @@ import WeightFormats
 
   @Test func `refuses tensors that do not fit the network`() throws {
     let name = "features.norm5.bias"
-    try expect({ .wrongShape(path: $0, name: name, expected: [6], found: [5]) }) {
+    let misshaped = TensorFaults.Misshaped(name: name, expected: [6], found: [5])
+    try expect({ .tensorFaults(path: $0, TensorFaults(misshaped: [misshaped])) }) {
       self.put(HostTensor([Float](repeating: 1, count: 5), shape: [5]), name, &$0)
     }
     try expect({ .wrongElementType(path: $0, name: name, found: .int64) }) {
@@ -198,7 +202,10 @@ import WeightFormats
       }
     }
     func stem(_ shape: Shape) -> HostTensor { HostTensor([Float](repeating: 1, count: shape.count), shape: shape) }
-    try expect({ .unsupportedChannels(path: $0, channels: 1) }) {
+    try expect({ .unsupportedChannels(path: $0, channels: 2) }) {
+      self.put(stem([4, 2, 7, 7]), "features.conv0.weight", &$0)
+    }
+    try expect({ .unknownPreprocessing(path: $0, channels: 1) }) {
       self.put(stem([4, 1, 7, 7]), "features.conv0.weight", &$0)
     }
     try expect({ .unusualArchitecture(path: $0, reason: "its first convolution is not two-dimensional") }) {
@@ -248,21 +255,30 @@ import WeightFormats
     #expect(try ClassNames.parse("Pneumonia,") == ["Pneumonia"])
   }
 
-  @Test func `torchxrayvision's preprocessing fits one channel and three, ImageNet's only three`() throws {
+  @Test func `preprocessing fits the network's channels`() throws {
     let path = Self.network("torchvision.pt")
     let result = try WeightImport.run(path: path, options: ImportOptions(preprocessing: .xrv))
     let three = Preprocessing(
       geometry: .squareResize(size: 224), mean: [0.5, 0.5, 0.5], deviation: [1 / 2048, 1 / 2048, 1 / 2048])
     #expect(result.checkpoint.metadata.preprocessing == three)
     #expect(result.report.text.contains("\n  preprocessing square 224, as torchxrayvision\n"))
-    #expect(try WeightImport.preprocessing(.xrv, channels: 1, path: path) == .torchXRayVision())
-    for (choice, name) in [(nil, "center-crop"), (.centerCrop, "center-crop"), (.resize, "resize")]
-      as [(ImportOptions.PreprocessingChoice?, String)]
-    {
-      let error = #expect(throws: CheckpointError.preprocessingChannels(path: path, preprocessing: name, channels: 1)) {
-        try WeightImport.preprocessing(choice, channels: 1, path: path)
+    let scaled = try WeightImport.run(path: path, options: ImportOptions(mean: [0.5], deviation: [0.25, 0.5, 1]))
+    #expect(scaled.checkpoint.metadata.preprocessing.mean == [0.5, 0.5, 0.5])
+    #expect(scaled.checkpoint.metadata.preprocessing.deviation == [0.25, 0.5, 1])
+    let stem = HostTensor([Float](repeating: 1, count: 4 * 7 * 7), shape: [4, 1, 7, 7])
+    try withChanged {
+      self.put(stem, "features.conv0.weight", &$0)
+    } _: { path in
+      let xrv = try WeightImport.run(path: path, options: ImportOptions(preprocessing: .xrv))
+      #expect(xrv.checkpoint.metadata.preprocessing == .torchXRayVision())
+      let own = try WeightImport.run(path: path, options: ImportOptions(mean: [0], deviation: [1]))
+      #expect(own.checkpoint.metadata.preprocessing.geometry == .centerCrop(resize: 256, crop: 224))
+      for choice in [nil, ImportOptions.PreprocessingChoice.centerCrop, .resize] {
+        let options = ImportOptions(preprocessing: choice)
+        #expect(throws: CheckpointError.unknownPreprocessing(path: path, channels: 1)) {
+          try WeightImport.run(path: path, options: options)
+        }
       }
-      #expect(error?.diagnosis.exit == .usage)
     }
   }
 

@@ -14,7 +14,7 @@ import Testing
 
   @Test func `reads archives that PyTorch wrote without checksums when told to`() throws {
     let path = fixture("weight-files/torch/without-crc.pt")
-    try expectContents(of: WeightFile.open(path: path, ignoreCRC: true))
+    try expectContents(of: WeightFile.open(path: path, options: .init(ignoreCRC: true)))
   }
 
   @Test func `names what stands beside the tensors`() throws {

@@ -1,10 +1,11 @@
+import Tensors
 import WeightFormats
 
 /// The names that PyTorch programs give to a DenseNet's tensors.
 ///
-/// torchvision's own, new (`denselayer1.norm1`) and old (`denselayer1.norm.1`, before 0.3, and in its published files); MONAI's
-/// (`denselayer1.layers.norm1`, `class_layers.out`); each behind the dictionaries of a training program and the modules that
-/// wrap the network (`state_dict.module.densenet121.`).
+/// torchvision's own, new (`denselayer1.norm1`), which are timm's and torchxrayvision's too, and old (`denselayer1.norm.1`,
+/// before 0.3, and in its published files); MONAI's (`denselayer1.layers.norm1`, `class_layers.out`); each behind the
+/// dictionaries of a training program and the modules that wrap the network (`state_dict.module.densenet121.`).
 enum TorchDialect {
   /// Dictionaries in which training programs keep the weights.
   private static let containers = ["state_dict.", "model_state_dict.", "model_state.", "model."]
@@ -31,13 +32,44 @@ enum TorchDialect {
     // A head may stand beside the wrapped network, not in it.
     let parents = pieces.indices.map { pieces[..<$0].joined() }
     var forms: Set<String> = []
-    let meanings = file.entries.map { entry in
+    var meanings = file.entries.map { entry in
       meaning(of: entry.name, prefix: prefix, parents: parents, forms: &forms)
     }
+    if isPermuted(file, meanings) {
+      forms.insert("convolutions as [R, S, C, K], as the reference implementation saved them on Gaudis in 2022")
+      for index in meanings.indices where file.entries[index].shape.rank == 4 {
+        if case .parameter(let name, _) = meanings[index] {
+          meanings[index] = .parameter(name, .heightWidthInputOutput)
+        }
+      }
+    }
+    let isXRV = isTorchXRayVision(file, meanings)
+    if isXRV { forms.insert("torchxrayvision's network") }
     return Translation(
       dialect: "PyTorch, " + (forms.isEmpty ? "torchvision's names" : forms.sorted().joined(separator: ", ")),
-      prefix: pieces, meanings: meanings, batchNormEpsilon: 1e-5, batchNormMomentum: 0.1, hasFinalReLU: true, notes: [])
+      prefix: pieces, meanings: meanings, batchNormEpsilon: 1e-5, batchNormMomentum: 0.1, hasFinalReLU: true,
+      preprocessing: isXRV ? .torchXRayVision() : nil, notes: [])
   }
+
+  /// Whether convolutions stand as [R, S, C, K]: the first one's 7 × 7 come first.
+  private static func isPermuted(_ file: WeightFile, _ meanings: [Translation.Meaning]) -> Bool {
+    guard let index = meanings.firstIndex(of: .parameter(stem, .standard)) else { return false }
+    let shape = file.entries[index].shape
+    return shape.rank == 4 && shape[0] == 7 && shape[1] == 7 && !(shape[2] == 7 && shape[3] == 7)
+  }
+
+  /// torchxrayvision's networks take one channel, and have 18 outputs or, on them, operating points.
+  private static func isTorchXRayVision(_ file: WeightFile, _ meanings: [Translation.Meaning]) -> Bool {
+    guard let index = meanings.firstIndex(of: .parameter(stem, .standard)), file.entries[index].shape.rank == 4,
+      file.entries[index].shape[1] == 1
+    else { return false }
+    if file.globals.contains(where: { $0.name.hasPrefix("torchxrayvision.") }) { return true }
+    if meanings.contains(.notUsed(reason: operatingPoints)) { return true }
+    let head = meanings.firstIndex(of: .parameter("classifier.weight", .standard))
+    return head.map { file.entries[$0].shape.extents.first } == ClassNames.torchXRayVision.count
+  }
+
+  private static let operatingPoints = "operating points, which shift probabilities and rank alike"
 
   /// What stands in front of the one first convolution.
   private static func prefix(of file: WeightFile) throws(CheckpointError) -> String {
@@ -77,6 +109,7 @@ enum TorchDialect {
       if local.hasSuffix(".num_batches_tracked") {
         return .notUsed(reason: "counter of batches, which is not needed")
       }
+      if local == "op_threshs" { return .notUsed(reason: operatingPoints) }
       if local.hasPrefix("features.") { return .parameter(feature(local, &forms), .standard) }
       if let head = head(local) { return .parameter(head, .standard) }
     }

@@ -19,7 +19,18 @@ struct Translation {
   var batchNormEpsilon: Double
   var batchNormMomentum: Double
   var hasFinalReLU: Bool
+  /// How images were prepared for the network, where the dialect tells.
+  var preprocessing: Preprocessing?
   var notes: [String]
+
+  /// Leaves the classifier alone, for a new one takes its place.
+  mutating func dropHead() {
+    for index in meanings.indices {
+      if case .parameter(let name, _) = meanings[index], name.hasPrefix("classifier.") {
+        meanings[index] = .notUsed(reason: "classifier, which --head new replaces")
+      }
+    }
+  }
 }
 
 /// The order of a tensor's axes in a file.
@@ -49,18 +60,29 @@ enum TensorOrder {
   /// The values, brought to our order.
   func values(_ tensor: HostTensor) -> [Float] {
     let values = tensor.floats()
-    guard self != .standard, let axes = axes(rank: tensor.shape.rank) else { return values }
-    var strides = [Int](repeating: 1, count: axes.count)
-    for axis in (0..<axes.count - 1).reversed() { strides[axis] = strides[axis + 1] * tensor.shape[axis + 1] }
-    let shape = shape(tensor.shape)
-    return (0..<shape.count).map { index in
-      var rest = index
-      var place = 0
-      for axis in (0..<axes.count).reversed() {
-        place += rest % shape[axis] * strides[axes[axis]]
-        rest /= shape[axis]
+    guard axes(rank: tensor.shape.rank) != nil else { return values }
+    switch self {
+    case .standard: return values
+    case .inputOutput:
+      return Self.transposed(values, blocks: 1, rows: tensor.shape[0], columns: tensor.shape[1])
+    case .heightWidthInputOutput:
+      return Self.transposed(
+        values, blocks: tensor.shape[0] * tensor.shape[1], rows: tensor.shape[2], columns: tensor.shape[3])
+    }
+  }
+
+  /// Of `blocks` matrices [rows, columns], one behind the other, the array [columns, rows, blocks].
+  private static func transposed(_ values: [Float], blocks: Int, rows: Int, columns: Int) -> [Float] {
+    [Float](unsafeUninitializedCapacity: values.count) { output, count in
+      values.withUnsafeBufferPointer { input in
+        for column in 0..<columns {
+          for row in 0..<rows {
+            let target = (column * rows + row) * blocks
+            for block in 0..<blocks { output[target + block] = input[(block * rows + row) * columns + column] }
+          }
+        }
       }
-      return values[place]
+      count = values.count
     }
   }
 }

@@ -8,31 +8,38 @@ extension Weights {
     self.init(layout: layout, values: [Float](repeating: 0, count: layout.count))
     for (index, parameter) in layout.parameters.enumerated() {
       var random = CounterRandom(seed: seed, purpose: .weightInitialization, sample: index)
-      initialize(parameter, &random)
+      self[parameter] = parameter.initialValues(&random)
     }
   }
 
   /// Gives the classifier new random weights and zero biases; the rest stays.
   public mutating func reinitializeHead(seed: UInt64) {
+    for parameter in layout.parameters where parameter.isHead { self[parameter] = parameter.newHeadValues(seed: seed) }
+  }
+}
+
+extension Parameter {
+  /// Whether it is the classifier's.
+  public var isHead: Bool { role == .classifierWeight || role == .classifierBias }
+
+  /// What a new classifier starts with.
+  public func newHeadValues(seed: UInt64) -> [Float] {
+    precondition(isHead)
     var random = CounterRandom(seed: seed, purpose: .headInitialization)
-    for parameter in layout.parameters where parameter.role == .classifierWeight || parameter.role == .classifierBias {
-      initialize(parameter, &random)
-    }
+    return initialValues(&random)
   }
 
-  private mutating func initialize(_ parameter: Parameter, _ random: inout CounterRandom) {
-    switch parameter.role {
+  fileprivate func initialValues(_ random: inout CounterRandom) -> [Float] {
+    switch role {
     case .convolutionWeight:
-      let fanIn = parameter.shape.count / parameter.shape[0]
+      let fanIn = shape.count / shape[0]
       let deviation = (2 / Double(fanIn)).squareRoot()
-      for index in parameter.range { values[index] = Float(deviation * random.normal()) }
+      return range.map { _ in Float(deviation * random.normal()) }
     case .classifierWeight:
-      let bound = 1 / Double(parameter.shape[1]).squareRoot()
-      for index in parameter.range { values[index] = Float(random.uniform(-bound, bound)) }
-    case .normalizationScale, .runningVariance:
-      for index in parameter.range { values[index] = 1 }
-    case .normalizationShift, .runningMean, .classifierBias:
-      for index in parameter.range { values[index] = 0 }
+      let bound = 1 / Double(shape[1]).squareRoot()
+      return range.map { _ in Float(random.uniform(-bound, bound)) }
+    case .normalizationScale, .runningVariance: return [Float](repeating: 1, count: range.count)
+    case .normalizationShift, .runningMean, .classifierBias: return [Float](repeating: 0, count: range.count)
     }
   }
 }

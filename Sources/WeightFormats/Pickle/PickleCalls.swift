@@ -10,7 +10,8 @@ extension PickleInterpreter {
     switch global {
     case .orderedDictionary: return try orderedDictionary(values)
     case .rebuildTensor(let version): return try rebuildTensor(version, values)
-    case .rebuildParameter:
+    // PyTorch before 0.4 made a parameter by calling its class.
+    case .rebuildParameter, .tensorClass:
       guard let value = values.first, case .tensor = value else {
         throw .pickle(.malformedTensor(reason: "a parameter without a tensor"))
       }
@@ -23,8 +24,14 @@ extension PickleInterpreter {
     case .size:
       guard values.count == 1, case .tuple = values[0] else { throw wrongOperand("a size is no tuple") }
       return values[0]
-    case .inert(let name): return .inert(name)
-    case .storage, .untypedStorage, .elementType, .unsupportedElements, .tensorClass:
+    case .reconstructor:
+      guard values.count == 3, case .global(.foreign(let name, let trust)) = values[0] else {
+        throw wrongOperand("an object of no known kind is made")
+      }
+      return heap.object(PickleObject(className: name, trust: trust, arguments: .none))
+    case .foreign(let name, let trust):
+      return heap.object(PickleObject(className: name, trust: trust, arguments: arguments))
+    case .storage, .untypedStorage, .elementType, .unsupportedElements:
       throw wrongOperand("a class that is not called in weights is called")
     }
   }
@@ -46,31 +53,47 @@ extension PickleInterpreter {
   }
 
   /// BUILD: an object is given its state. Only what has none that matters takes one.
-  func build(_ target: PickleValue, _ state: PickleValue) throws(WeightFault) {
+  mutating func build(_ target: PickleValue, _ state: PickleValue) throws(WeightFault) {
     switch target {
     // The `_metadata` of a state_dict: version numbers of modules.
     case .dictionary, .inert: return
+    case .object(let place): heap.objects[place].state = state
+    // PyTorch before 0.4: whether gradients are taken, and hooks.
+    case .tensor where heap.isTuple(state): return
     case .none, .bool, .integer, .float, .text, .bytes, .tuple, .list, .global, .storage, .tensor:
       throw wrongOperand("state is given to a value that has none")
     }
   }
 
-  /// A persistent id: `('storage', class, key, location, elements)`. The location, a device, does not matter.
+  /// A persistent id: `('storage', class, key, location, elements)`, in streams with a view of the storage behind, or there
+  /// `('module', class, file, source)`, which stands for the class. The location, a device, does not matter.
   mutating func persistent(_ id: PickleValue) throws(WeightFault) -> PickleValue {
-    guard case .tuple(let place) = id, heap.tuples[place].count == 5, heap.tuples[place][0] == .text("storage"),
-      case .text(let key) = heap.tuples[place][2], case .integer(let count) = heap.tuples[place][4], count >= 0
-    else { throw .pickle(.malformedStorage(reason: "expected ('storage', class, key, location, elements)")) }
+    func malformed(_ reason: String) -> WeightFault { .pickle(.malformedStorage(reason: reason)) }
+    guard case .tuple(let place) = id else { throw malformed("a persistent id is no tuple") }
+    let id = heap.tuples[place]
+    if id.count == 4, id[0] == .text("module"), case .global = id[1] { return id[1] }
+    guard (5...6).contains(id.count), id[0] == .text("storage"), case .text(let key) = id[2],
+      case .integer(let count) = id[4], count >= 0
+    else { throw malformed("expected ('storage', class, key, location, elements)") }
     let elementType: ElementType?
-    switch heap.tuples[place][1] {
+    switch id[1] {
     case .global(.storage(let type)): elementType = type
     case .global(.untypedStorage): elementType = nil
     case .global(.unsupportedElements(let name)): throw .pickle(.unsupportedElements(name))
-    default: throw .pickle(.malformedStorage(reason: "its class is no storage"))
+    default: throw malformed("its class is no storage")
     }
     guard !count.multipliedReportingOverflow(by: elementType?.size ?? 1).overflow else {
-      throw .pickle(.malformedStorage(reason: "\(count) elements do not fit in 64 bits"))
+      throw malformed("\(count) elements do not fit in 64 bits")
     }
-    return heap.storage(PickleStorage(key: key, elementType: elementType, count: count))
+    var storage = PickleStorage(key: key, elementType: elementType, count: count)
+    if id.count == 6, id[5] != .none {
+      // (key of the view, offset, elements)
+      guard let view = sequence(id[5]), view.count == 3, case .integer(let offset) = view[1],
+        case .integer(let elements) = view[2], (0...count).contains(offset), (0...count - offset).contains(elements)
+      else { throw malformed("its view lies outside of it") }
+      storage.range = offset..<offset + elements
+    }
+    return heap.storage(storage)
   }
 
   private mutating func rebuildTensor(_ version: Int, _ arguments: [PickleValue]) throws(WeightFault) -> PickleValue {
@@ -114,7 +137,7 @@ extension PickleInterpreter {
     switch value {
     case .tuple(let place): heap.tuples[place]
     case .list(let place): heap.lists[place]
-    case .none, .bool, .integer, .float, .text, .bytes, .dictionary, .global, .storage, .tensor, .inert: nil
+    case .none, .bool, .integer, .float, .text, .bytes, .dictionary, .global, .storage, .tensor, .object, .inert: nil
     }
   }
 

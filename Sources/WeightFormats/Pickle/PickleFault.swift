@@ -7,8 +7,10 @@ public enum PickleFault: Equatable, Sendable {
   case trailingBytes(offset: Int)
   case unsupportedProtocol(Int)
   case unsupportedOpcode(UInt8, offset: Int)
-  /// A function or class that is not among the few that weights need. Nothing of it was run.
-  case unknownGlobal(String)
+  /// A function or class that runs commands, opens files or reaches into Python itself. Nothing of it was run.
+  case dangerousGlobal(String)
+  /// A tensor is held by an object of a class that is none of the known ones, or was given to such a function.
+  case throughUnknownGlobal(tensor: String, global: String)
   case limit(what: String, limit: Int)
   case stackUnderflow(offset: Int)
   case missingMemo(index: Int, offset: Int)
@@ -26,11 +28,19 @@ public enum PickleFault: Equatable, Sendable {
     case .unsupportedProtocol(let number): bad("unsupported-protocol", "protocol \(number) is not read, 2 to 5 are")
     case .unsupportedOpcode(let code, let offset):
       bad("unsupported-opcode", "operation 0x\(String(code, radix: 16)) at byte \(offset) has no place in weights")
-    case .unknownGlobal(let name):
+    case .dangerousGlobal(let name):
+      Diagnosis(
+        id: "pickle.dangerous-global", exit: .unsafeFile,
+        message:
+          "pickle: it asks for \(name.printable), which can harm a computer and which no weights need; nothing was run",
+        hint: "do not load this file in Python; --inspect lists everything that it asks for")
+    case .throughUnknownGlobal(let tensor, let global):
       Diagnosis(
         id: "pickle.unknown-global", exit: .unsafeFile,
-        message: "pickle: it asks for \(name.printable), which weights do not need; nothing was run",
-        hint: "if you trust the file and it holds a whole model, save model.state_dict() instead and import that")
+        message:
+          "pickle: the tensor \(tensor.printable) is reached only through \(global.printable), which is not known here",
+        hint: "--allow-module-pickle reads the attributes of such objects as plain data, running nothing; "
+          + "or save model.state_dict() instead and import that")
     case .limit(let what, let limit):
       Diagnosis(id: "pickle.limit", exit: .unsafeFile, message: "pickle: more than \(limit) \(what.printable)")
     case .stackUnderflow(let offset): bad("stack-underflow", "the operation at byte \(offset) finds an empty stack")

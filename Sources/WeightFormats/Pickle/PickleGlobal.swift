@@ -1,6 +1,6 @@
 import Tensors
 
-/// The functions and classes that a pickle of weights may name: a closed set, looked up in a table, never imported.
+/// A function or class that a pickle names: looked up in a closed table, never imported.
 enum PickleGlobal: Equatable {
   case orderedDictionary
   /// `_rebuild_tensor(storage, offset, size, stride)`, `_v2` with gradient flags behind, `_v3` with an element type.
@@ -15,13 +15,33 @@ enum PickleGlobal: Equatable {
   case unsupportedElements(String)
   case size
   case tensorClass
-  /// Makes a value that weights do not need and that has no effect.
-  case inert(String)
+  /// `copy_reg._reconstructor(class, base, state)`: how Python makes objects in pickles of old protocols.
+  case reconstructor
+  /// Anything else, by its name. What it makes is an inert object.
+  case foreign(String, Trust)
 
-  /// The entry for `module.name`; nil for everything that is not in the table.
-  init?(_ name: String) {
-    guard let global = Self.table[name] else { return nil }
-    self = global
+  /// How far something is trusted that weights do not need.
+  enum Trust: String, Sendable {
+    /// A value that stands beside weights: a set, a NumPy scalar, a device.
+    case harmless
+    /// A class of a known library of networks, whose objects hold their tensors as `torch.nn.Module` does.
+    case module
+    case unknown
+    /// It runs commands, opens files, or reaches into Python itself.
+    case dangerous
+  }
+
+  init(_ name: String) { self = Self.table[name] ?? .foreign(name, Self.trust(inClass: name)) }
+
+  /// How far the one of this name is trusted; nil for those that weights are made of.
+  var trust: Trust? {
+    switch self {
+    case .foreign(_, let trust): trust
+    case .orderedDictionary, .rebuildTensor, .rebuildParameter, .rebuildFromType, .storage, .untypedStorage,
+      .elementType,
+      .unsupportedElements, .size, .tensorClass, .reconstructor:
+      nil
+    }
   }
 
   private static let table: [String: PickleGlobal] = {
@@ -38,6 +58,10 @@ enum PickleGlobal: Equatable {
       "torch.Size": .size,
       "torch.Tensor": .tensorClass,
       "torch.nn.parameter.Parameter": .tensorClass,
+      "torch.nn.parameter.Buffer": .tensorClass,
+      "torch.autograd.variable.Variable": .tensorClass,
+      "copy_reg._reconstructor": .reconstructor,
+      "copyreg._reconstructor": .reconstructor,
     ]
     let types: [(storage: String, names: [String], type: ElementType)] = [
       ("Double", ["float64", "double"], .float64), ("Float", ["float32", "float"], .float32),
@@ -48,6 +72,7 @@ enum PickleGlobal: Equatable {
     ]
     for (storage, names, type) in types {
       table["torch.\(storage)Storage"] = .storage(type)
+      table["torch.cuda.\(storage)Storage"] = .storage(type)
       for name in names { table["torch.\(name)"] = .elementType(type) }
     }
     for name in [
@@ -58,13 +83,61 @@ enum PickleGlobal: Equatable {
       table["torch.\(name)"] = .unsupportedElements("torch.\(name)")
     }
     for name in [
-      "torch.device", "torch.memory_format", "_codecs.encode", "builtins.set", "__builtin__.set", "builtins.frozenset",
-      "__builtin__.frozenset", "builtins.bytearray", "__builtin__.bytearray", "builtins.complex", "__builtin__.complex",
-      "collections.Counter", "argparse.Namespace", "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar",
-      "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
+      "torch.device", "torch.memory_format", "torch.serialization._get_layout", "_codecs.encode", "builtins.set",
+      "__builtin__.set", "builtins.frozenset", "__builtin__.frozenset", "builtins.bytearray", "__builtin__.bytearray",
+      "builtins.complex", "__builtin__.complex", "builtins.object", "__builtin__.object", "builtins.slice",
+      "collections.Counter", "collections.defaultdict", "argparse.Namespace", "datetime.datetime", "numpy.dtype",
+      "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+      "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
     ] {
-      table[name] = .inert(name)
+      table[name] = .foreign(name, .harmless)
     }
     return table
   }()
+
+  // MARK: - Trust
+
+  /// The libraries whose modules are read without being asked: their classes hold nothing but modules, parameters and buffers.
+  private static let moduleLibraries = [
+    "torch.nn.", "torchvision.models.", "torchvision.ops.", "torchxrayvision.models.", "monai.networks.",
+    "timm.models.",
+    "timm.layers.",
+  ]
+
+  /// By which attacks act, wherever in a name: `torch.serialization.os.system` is `os.system`.
+  private static let dangerousParts: Set<String> = [
+    "os", "posix", "nt", "sys", "subprocess", "socket", "eval", "exec", "getattr", "__builtins__", "__globals__",
+    "__subclasses__", "__getattribute__", "__reduce__", "__reduce_ex__", "__import__",
+  ]
+
+  /// Modules of Python that start programs, load code or other pickles, or reach files and the network.
+  private static let dangerousModules: Set<String> = [
+    "importlib", "imp", "pkgutil", "runpy", "shutil", "pty", "pickle", "_pickle", "cPickle", "dill", "cloudpickle",
+    "joblib",
+    "marshal", "shelve", "ctypes", "_ctypes", "cffi", "code", "codeop", "commands", "popen2", "webbrowser", "platform",
+    "asyncio", "multiprocessing", "concurrent", "_posixsubprocess", "signal", "pdb", "bdb", "doctest", "timeit",
+    "trace",
+    "profile", "cProfile", "idlelib", "lib2to3", "pip", "ensurepip", "venv", "distutils", "setuptools", "site",
+    "tempfile",
+    "operator", "_operator", "inspect", "gc", "threading", "_thread", "http", "urllib", "urllib2", "requests",
+    "httplib",
+    "ftplib", "smtplib", "telnetlib", "xmlrpc", "aiohttp", "ssl", "sqlite3", "tarfile", "zipfile",
+  ]
+
+  /// Functions, of whatever module, that do the same.
+  private static let dangerousFunctions: Set<String> = [
+    "setattr", "delattr", "execfile", "open", "compile", "globals", "locals", "vars", "input", "breakpoint", "load",
+    "_load",
+    "loads", "load_url", "load_state_dict_from_url", "system", "popen", "runstring", "getlinesfrom_url",
+  ]
+
+  private static func trust(inClass name: String) -> Trust {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    if parts.contains(where: dangerousParts.contains) || parts.first.map(dangerousModules.contains) == true
+      || parts.last.map(dangerousFunctions.contains) == true
+    {
+      return .dangerous
+    }
+    return moduleLibraries.contains(where: name.hasPrefix) ? .module : .unknown
+  }
 }

@@ -1,15 +1,20 @@
 /// A closed, inert machine for the pickles that hold weights (Python's `pickletools` describes the operations).
 ///
 /// Nothing is executed: names of functions and classes are looked up in `PickleGlobal`'s table, and "calling" one builds a
-/// value of ours or fails. The operations, the memo, the stack and the containers are bounded, and values own nothing, so a
-/// hostile pickle can cost neither stack nor more than a few times its size in memory.
+/// value of ours or fails; what is not in the table becomes an inert object, and is listed. The operations, the memo, the
+/// stack, the containers and the texts are bounded, and values own nothing, so a hostile pickle can cost neither stack nor
+/// more than some megabytes beyond its size.
 struct PickleInterpreter {
-  private static let operationLimit = 4_000_000
-  private static let stackLimit = 200_000
-  private static let memoLimit = 1_000_000
+  static let operationLimit = 4_000_000
+  static let stackLimit = 200_000
+  static let memoLimit = 300_000
+  static let containerLimit = 300_000
+  /// Bytes of one text or string of bytes: the source text of a module's class is the longest in use.
+  static let textLimit = 4 << 20
+  static let lineLimit = 4096
 
   var heap = PickleHeap()
-  private var input: ByteReader
+  private var input: PickleInput
   private var stack: [PickleValue] = []
   /// The heights of the stack at which marks stand.
   private var marks: [Int] = []
@@ -17,15 +22,22 @@ struct PickleInterpreter {
   /// Where the operation under way begins.
   private(set) var place = 0
 
-  private init(_ bytes: [UInt8]) { input = ByteReader(bytes) }
+  private init(_ input: PickleInput) { self.input = input }
 
   /// The value that the pickle builds, which must fill `bytes`, and the heap that its parts stand in.
   static func run(_ bytes: [UInt8]) throws(WeightFault) -> (value: PickleValue, heap: PickleHeap) {
-    var machine = PickleInterpreter(bytes)
+    let result = try run(PickleInput(bytes))
+    guard result.end == bytes.count else { throw .pickle(.trailingBytes(offset: result.end)) }
+    return (result.value, result.heap)
+  }
+
+  /// The value that the pickle at the front of `input` builds, and where it ends.
+  static func run(_ input: PickleInput) throws(WeightFault) -> (value: PickleValue, heap: PickleHeap, end: Int) {
+    var machine = PickleInterpreter(input)
     for _ in 0..<operationLimit {
-      if let value = try machine.step() {
-        guard machine.input.remaining == 0 else { throw .pickle(.trailingBytes(offset: machine.input.offset)) }
-        return (value, machine.heap)
+      if let value = try machine.step() { return (value, machine.heap, machine.input.offset) }
+      guard machine.heap.containerCount <= containerLimit else {
+        throw .pickle(.limit(what: "containers", limit: containerLimit))
       }
     }
     throw .pickle(.limit(what: "operations", limit: operationLimit))
@@ -54,6 +66,7 @@ struct PickleInterpreter {
     case UInt8(ascii: "M"): try push(.integer(Int(try integer(UInt16.self))))
     case 0x8A: try pushWide(Int(try integer(UInt8.self)))  // LONG1
     case 0x8B: try pushWide(Int(try integer(Int32.self)))  // LONG4
+    case UInt8(ascii: "I"), UInt8(ascii: "L"): try pushDecimal(try input.line(limit: Self.lineLimit))
     case UInt8(ascii: "G"): try push(.float(Double(bitPattern: try integer(UInt64.self).byteSwapped)))
 
     case UInt8(ascii: "X"): try push(.text(try text(Int(try integer(UInt32.self)))))
@@ -85,7 +98,10 @@ struct PickleInterpreter {
       try push(.inert("frozenset"))
     case 0x90:  // ADDITEMS
       _ = try popToMark()
-      guard case .inert = try top() else { throw wrongOperand("items are added to something that is no set") }
+      switch try top() {
+      case .inert, .object: break
+      default: throw wrongOperand("items are added to something that is no set")
+      }
     case UInt8(ascii: "a"): try append(try pop(1))
     case UInt8(ascii: "e"): try append(try popToMark())
     case UInt8(ascii: "s"): try set(try pop(2), in: try top())
@@ -101,8 +117,8 @@ struct PickleInterpreter {
     case UInt8(ascii: "j"): try recall(Int(try integer(UInt32.self)))
 
     case UInt8(ascii: "c"):
-      guard let module = input.line(), let name = input.line() else { throw .pickle(.truncated) }
-      try pushGlobal(String(decoding: module, as: UTF8.self), String(decoding: name, as: UTF8.self))
+      let module = try input.line(limit: Self.lineLimit)
+      try pushGlobal(module, try input.line(limit: Self.lineLimit))
     case 0x93:  // STACK_GLOBAL
       guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
         throw wrongOperand("the name of a class is no text")
@@ -110,6 +126,10 @@ struct PickleInterpreter {
       try pushGlobal(module, name)
     case UInt8(ascii: "Q"): try push(try persistent(try pop()))
     case UInt8(ascii: "R"), 0x81:  // REDUCE, NEWOBJ
+      let arguments = try pop()
+      try push(try call(try pop(), arguments))
+    case 0x92:  // NEWOBJ_EX: arguments, and arguments by name
+      _ = try pop()
       let arguments = try pop()
       try push(try call(try pop(), arguments))
     case UInt8(ascii: "b"):
@@ -123,8 +143,7 @@ struct PickleInterpreter {
   // MARK: - Input
 
   private mutating func integer<Value: FixedWidthInteger>(_: Value.Type = Value.self) throws(WeightFault) -> Value {
-    guard let value = input.integer(Value.self) else { throw .pickle(.truncated) }
-    return value
+    try input.integer()
   }
 
   private mutating func length() throws(WeightFault) -> Int {
@@ -133,8 +152,9 @@ struct PickleInterpreter {
   }
 
   private mutating func take(_ count: Int) throws(WeightFault) -> ArraySlice<UInt8> {
-    guard let bytes = input.take(count) else { throw .pickle(.truncated) }
-    return bytes
+    guard count <= input.remaining else { throw .pickle(.truncated) }
+    guard count <= Self.textLimit else { throw .pickle(.limit(what: "bytes in a text", limit: Self.textLimit)) }
+    return try input.take(count)
   }
 
   private mutating func text(_ count: Int) throws(WeightFault) -> String {
@@ -161,6 +181,15 @@ struct PickleInterpreter {
     guard count <= 8 else { return try push(.inert("integer of \(count) bytes")) }
     var value = (bytes.last ?? 0) & 0x80 == 0 ? 0 : -1
     for byte in bytes.reversed() { value = value << 8 | Int(byte) }
+    try push(.integer(value))
+  }
+
+  /// An integer in decimal digits, as Python 2 writes those over 32 bits (INT), sometimes with `L` behind; `01` and `00` are
+  /// true and false.
+  private mutating func pushDecimal(_ text: String) throws(WeightFault) {
+    if text == "01" || text == "00" { return try push(.bool(text == "01")) }
+    let digits = text.hasSuffix("L") ? text.dropLast() : Substring(text)
+    guard let value = Int(digits) else { throw .pickle(.malformedText(offset: place)) }
     try push(.integer(value))
   }
 
@@ -213,24 +242,31 @@ struct PickleInterpreter {
   }
 
   private mutating func pushGlobal(_ module: String, _ name: String) throws(WeightFault) {
-    guard let global = PickleGlobal("\(module).\(name)") else { throw .pickle(.unknownGlobal("\(module).\(name)")) }
+    let global = PickleGlobal("\(module).\(name)")
+    heap.note(global, named: "\(module).\(name)")
     try push(.global(global))
   }
 
   // MARK: - Containers
 
   private mutating func append(_ values: [PickleValue]) throws(WeightFault) {
-    guard case .list(let place) = try top() else {
-      throw wrongOperand("items are appended to something that is no list")
+    switch try top() {
+    case .list(let place): heap.lists[place] += values
+    case .object(let place): heap.objects[place].items += values
+    default: throw wrongOperand("items are appended to something that is no list")
     }
-    heap.lists[place] += values
   }
 
   mutating func set(_ items: [PickleValue], in target: PickleValue) throws(WeightFault) {
-    guard case .dictionary(let place) = target else {
-      throw wrongOperand("keys are set in something that is no dictionary")
-    }
     guard items.count.isMultiple(of: 2) else { throw wrongOperand("a key has no value") }
+    let place: Int
+    switch target {
+    case .dictionary(let dictionary): place = dictionary
+    case .object(let object):
+      heap.objects[object].items += items
+      return
+    default: throw wrongOperand("keys are set in something that is no dictionary")
+    }
     for index in stride(from: 0, to: items.count, by: 2) {
       heap.dictionaries[place].append((items[index], items[index + 1]))
     }

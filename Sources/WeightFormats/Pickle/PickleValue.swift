@@ -16,7 +16,9 @@ enum PickleValue: Equatable {
   case global(PickleGlobal)
   case storage(Int)
   case tensor(Int)
-  /// Something that weights do not need and that is harmless, by what made it: a set, a NumPy scalar, a wide integer.
+  /// What a class or function made that is no part of weights: it holds what it was given, and does nothing.
+  case object(Int)
+  /// Something that weights do not need and that is harmless, by what it is: a set, a wide integer.
   case inert(String)
 }
 
@@ -27,6 +29,27 @@ struct PickleHeap {
   var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
   private(set) var storages: [PickleStorage] = []
   private(set) var tensors: [PickleTensor] = []
+  var objects: [PickleObject] = []
+  /// Every function and class that the pickle names, once, in the order of their first mention.
+  private(set) var globals: [(name: String, global: PickleGlobal)] = []
+  private var seenGlobals: Set<String> = []
+
+  var containerCount: Int {
+    tuples.count + lists.count + dictionaries.count + storages.count + tensors.count + objects.count
+  }
+
+  mutating func note(_ global: PickleGlobal, named name: String) {
+    if seenGlobals.insert(name).inserted { globals.append((name, global)) }
+  }
+
+  func isTuple(_ value: PickleValue) -> Bool {
+    if case .tuple = value { true } else { false }
+  }
+
+  mutating func object(_ object: PickleObject) -> PickleValue {
+    objects.append(object)
+    return .object(objects.count - 1)
+  }
 
   mutating func tuple(_ values: [PickleValue]) -> PickleValue {
     tuples.append(values)
@@ -54,14 +77,40 @@ struct PickleHeap {
   }
 }
 
-/// A block of bytes outside of the pickle, by its key.
+/// What stands for an instance of a class, or for the result of a function, that nothing here runs.
+struct PickleObject: Equatable {
+  /// `torch.nn.modules.conv.Conv2d`
+  var className: String
+  var trust: PickleGlobal.Trust
+  var arguments: PickleValue
+  /// What BUILD gave it: of a module, the dictionary of its attributes.
+  var state = PickleValue.none
+  /// What was appended or set, keys and values in turn.
+  var items: [PickleValue] = []
+}
+
+/// A block of bytes outside of the pickle, by its key, or a part of one.
 struct PickleStorage: Equatable {
   var key: String
   /// Nil for an untyped one: `count` are bytes then.
   var elementType: ElementType?
-  var count: Int
+  /// Elements of the whole block.
+  var blockCount: Int
+  /// The elements of the block that are this storage: all, but in streams of before PyTorch 0.4.
+  var range: Range<Int>
 
-  var byteCount: Int { count * (elementType?.size ?? 1) }
+  init(key: String, elementType: ElementType?, count: Int) {
+    self.key = key
+    self.elementType = elementType
+    blockCount = count
+    range = 0..<count
+  }
+
+  var elementSize: Int { elementType?.size ?? 1 }
+  var count: Int { range.count }
+  var byteCount: Int { range.count * elementSize }
+  /// Bytes of the whole block.
+  var blockByteCount: Int { blockCount * elementSize }
 }
 
 /// A view of a storage.

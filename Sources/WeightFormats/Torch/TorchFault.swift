@@ -11,6 +11,10 @@ public enum TorchFault: Equatable, Sendable {
   case wrongStorageSize(record: String, expected: Int, found: Int)
   /// The values stand too deep, or too often, inside each other.
   case tooManyValues(limit: Int)
+  /// A stream whose parts are not the ones that PyTorch writes.
+  case unknownStream(reason: String)
+  case truncatedStream(key: String)
+  case trailingBytes(offset: Int, size: Int)
 
   var diagnosis: Diagnosis {
     switch self {
@@ -30,6 +34,13 @@ public enum TorchFault: Equatable, Sendable {
       Diagnosis(
         id: "torch.too-many-values", exit: .unsafeFile,
         message: "torch: more than \(limit) values, or values too deep inside each other")
+    case .unknownStream(let reason): bad("unknown-stream", "not a stream as PyTorch writes it: \(reason.printable)")
+    case .truncatedStream(let key):
+      bad(
+        "truncated", "the file is truncated: it ends within storage \(key.printable)", "copy or download the file again"
+      )
+    case .trailingBytes(let offset, let size):
+      bad("trailing-bytes", "the storages end at byte \(offset), the file goes on to \(size)")
     }
   }
 

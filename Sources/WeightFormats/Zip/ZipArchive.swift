@@ -11,10 +11,14 @@ final class ZipArchive {
   /// In the order of the directory.
   let names: [String]
   private let entries: [String: ZipEntry]
+  /// The entries whose checksum was compared already.
+  private var compared: Set<String> = []
 
   /// DEFLATE cannot pack more than about 1032 bytes into one (zlib's technical details).
   private static let ratioLimit = 1100
   private static let sizeLimit = 8 << 30
+  /// Bytes that are held of an entry that is read for its checksum alone.
+  private static let pieceSize = 1 << 20
 
   init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
     let directory = try ZipDirectory(reader)
@@ -109,6 +113,23 @@ final class ZipArchive {
     }
     if !ignoreCRC, Self.checksum(of: bytes) != entry.checksum { throw .zip(.wrongChecksum(entry: name)) }
     return bytes
+  }
+
+  /// The bytes of an entry that stand in `range`, the whole entry's checksum compared the first time; nil where there is none of
+  /// that name. Only a deflated entry is held whole for it.
+  func contents(of name: String, in range: Range<Int>) throws(WeightFault) -> [UInt8]? {
+    guard let entry = entries[name] else { return nil }
+    precondition(range.upperBound <= entry.size, "beyond the entry")
+    guard entry.method == ZipEntry.stored else { return try contents(of: name).map { Array($0[range]) } }
+    if !ignoreCRC, compared.insert(name).inserted {
+      var checksum: UInt = 0
+      for start in stride(from: 0, to: entry.size, by: Self.pieceSize) {
+        let piece = try reader.bytes(at: entry.dataOffset + start, count: min(Self.pieceSize, entry.size - start))
+        checksum = piece.withUnsafeBufferPointer { crc32_z(checksum, $0.baseAddress, $0.count) }
+      }
+      guard UInt32(truncatingIfNeeded: checksum) == entry.checksum else { throw .zip(.wrongChecksum(entry: name)) }
+    }
+    return try reader.bytes(at: entry.dataOffset + range.lowerBound, count: range.count)
   }
 
   private static func checksum(of bytes: [UInt8]) -> UInt32 {
