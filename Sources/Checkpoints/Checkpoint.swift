@@ -29,7 +29,9 @@ public struct Checkpoint: Equatable, Sendable {
   /// Writes the checkpoint: whole or not at all.
   public func save(to path: String, overwriting: Bool) throws(CheckpointError) {
     var writer = try CheckpointWriter(metadata: metadata, to: path, overwriting: overwriting)
-    for parameter in weights.layout.parameters { try writer.append(weights[parameter]) }
+    for parameter in weights.layout.parameters {
+      try writer.append(HostTensor(weights[parameter], shape: parameter.shape).bytes)
+    }
     _ = try writer.commit(metadata)
   }
 

@@ -27,9 +27,8 @@ struct CheckpointWriter: ~Copyable {
     }
   }
 
-  /// The values of the next parameter.
-  mutating func append(_ values: [Float]) throws(CheckpointError) {
-    let bytes = values.withUnsafeBytes { [UInt8]($0) }
+  /// The values of the next parameter: float32, little-endian, in C order.
+  mutating func append(_ bytes: [UInt8]) throws(CheckpointError) {
     bytes.withUnsafeBytes { digest.update($0) }
     do throws(PlatformError) {
       try writer.append(bytes)

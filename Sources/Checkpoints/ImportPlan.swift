@@ -38,17 +38,23 @@ struct ImportPlan {
     self.options = options
   }
 
-  /// The values of a parameter of `layout`, in C order. Throws where one is not a number.
-  func values(of parameter: Parameter) throws(CheckpointError) -> [Float] {
-    guard let (entry, order) = sources[parameter.name] else { return parameter.newHeadValues(seed: options.seed) }
-    let values: [Float]
+  /// The values of a parameter of `layout`, as float32 in C order. Throws where one is not a number.
+  func tensor(for parameter: Parameter) throws(CheckpointError) -> HostTensor {
+    guard let (entry, order) = sources[parameter.name] else {
+      return HostTensor(parameter.newHeadValues(seed: options.seed), shape: parameter.shape)
+    }
+    var tensor: HostTensor
     do throws(WeightFormatError) {
-      values = order.values(try file.tensor(at: entry))
+      tensor = try file.tensor(at: entry)
     } catch {
       throw .file(error)
     }
-    guard values.areFinite else { throw .notFinite(path: file.path, name: file.entries[entry].name) }
-    return values
+    // Most are what they have to be: not a byte of them is touched.
+    if tensor.elementType != .float32 || order != .standard {
+      tensor = HostTensor(order.values(tensor), shape: parameter.shape)
+    }
+    guard tensor.isFinite else { throw .notFinite(path: file.path, name: file.entries[entry].name) }
+    return tensor
   }
 
   // MARK: - What is said about it
@@ -118,7 +124,7 @@ extension ImportPlan {
         translation.notes.append("no final ReLU, as --final-relu no says")
       }
       return translation
-    case .keras: return try KerasDialect.translate(file, finalReLU: options.finalReLU)
+    case .keras, .keras3: return try KerasDialect.translate(file, finalReLU: options.finalReLU)
     }
   }
 
@@ -222,11 +228,17 @@ extension ImportPlan {
   }
 }
 
-extension Array where Element == Float {
-  /// Whether each value is a number, and none is infinite: no exponent has all its bits.
-  var areFinite: Bool {
-    var found: UInt32 = 0
-    for value in self { found |= (value.bitPattern & 0x7F80_0000 == 0x7F80_0000) ? 1 : 0 }
-    return found == 0
+extension HostTensor {
+  /// Whether each value of a float32 tensor is a number, and none is infinite: no exponent has all its bits.
+  fileprivate var isFinite: Bool {
+    precondition(elementType == .float32)
+    return bytes.withUnsafeBytes { buffer in
+      var found: UInt32 = 0
+      for index in 0..<shape.count {
+        let bits = UInt32(littleEndian: buffer.loadUnaligned(fromByteOffset: 4 &* index, as: UInt32.self))
+        found |= (bits & 0x7F80_0000 == 0x7F80_0000) ? 1 : 0
+      }
+      return found == 0
+    }
   }
 }

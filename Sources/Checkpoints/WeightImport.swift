@@ -82,7 +82,7 @@ public enum WeightImport {
   {
     let plan = try ImportPlan(path: path, options: options)
     var weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
-    for parameter in plan.layout.parameters { weights[parameter] = try plan.values(of: parameter) }
+    for parameter in plan.layout.parameters { weights[parameter] = try plan.tensor(for: parameter).floats() }
     let identity = try SourceIdentity(of: plan.file)
     let checkpoint = Checkpoint(weights: weights, metadata: plan.metadata(identity))
     return ImportResult(
@@ -98,7 +98,7 @@ public enum WeightImport {
     // The file's digests are computed beside the work on its tensors.
     let identifying = SourceIdentity.Pending(of: plan.file)
     var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
-    for parameter in plan.layout.parameters { try writer.append(try plan.values(of: parameter)) }
+    for parameter in plan.layout.parameters { try writer.append(try plan.tensor(for: parameter).bytes) }
     let identity = try identifying.value()
     let metadata = plan.metadata(identity)
     return plan.report(metadata, identity, tensorDigest: try writer.commit(metadata))

@@ -1,3 +1,4 @@
+import CPlatform
 import Foundation
 
 /// A file that appears under its name complete, or not at all.
@@ -9,6 +10,12 @@ public struct AtomicFile: ~Copyable {
   private let temporaryPath: String
   private let descriptor: Int32
   private var isCommitted = false
+  /// Bytes appended, and how many of them the disk was asked to take already: it works while we do.
+  private var size = 0
+  private var begun = 0
+
+  /// Bytes that the disk is asked to take at a time.
+  private static let writebackSize = 4 << 20
 
   /// Begins a file at `path`.
   ///
@@ -48,6 +55,11 @@ public struct AtomicFile: ~Copyable {
       return nil
     }
     if let failure { throw failure }
+    size += bytes.count
+    if size - begun >= Self.writebackSize {
+      platform_begin_writeback(descriptor, begun, size - begun)
+      begun = size
+    }
   }
 
   /// Puts `bytes` over those written at `offset`, which must have been written before.

@@ -13,6 +13,8 @@ public struct WeightFile {
     case torchStream = "torch-legacy"
     /// The HDF5 layout of Keras 1 and 2, "legacy" in Keras 3.
     case keras
+    /// Keras 3: `.weights.h5`, or the `.keras` archive around one.
+    case keras3
   }
 
   /// A tensor of the file, not yet read.
@@ -26,15 +28,19 @@ public struct WeightFile {
     public let strides: [Int]?
     /// Keras only: the layer that lists it among its weights. `name` is then the layer, `/`, and the weight's name.
     public let layer: String?
+    /// Keras only: its place among the layer's weights, from 0.
+    public let place: Int?
 
     public init(
-      name: String, elementType: ElementType, shape: Shape, strides: [Int]? = nil, layer: String? = nil
+      name: String, elementType: ElementType, shape: Shape, strides: [Int]? = nil, layer: String? = nil,
+      place: Int? = nil
     ) {
       self.name = name
       self.elementType = elementType
       self.shape = shape
       self.strides = strides
       self.layer = layer
+      self.place = place
     }
   }
 

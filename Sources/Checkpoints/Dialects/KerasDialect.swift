@@ -1,38 +1,69 @@
 import WeightFormats
 
 /// The names of keras-applications' DenseNet: of its first years (`conv1/conv`, `fc1000`) and of Keras 3 (`conv1_conv`,
-/// `predictions`), alone or inside another model.
+/// `predictions`), alone or inside another model; and Keras 3's files without names, by the order of layers.
 ///
-/// A layer's own name says what it is; the names of its weights are believed only where the layer is a whole model, for the
-/// files of the first release name them wrongly.
+/// A layer's own name says what it is, and the place of a weight in it which of its weights: so Keras itself loads them, and
+/// the files of keras-applications' first release name weights wrongly. Weights' names are believed only where the layer is a
+/// whole model, which lists all trained weights before all others.
 enum KerasDialect {
   static func translate(_ file: WeightFile, finalReLU: ImportOptions.FinalReLU) throws(CheckpointError) -> Translation {
-    var meanings = file.entries.map(meaning)
+    let ordered = KerasOrder(file)
+    let modules = file.entries.map { ordered?.module(of: $0) ?? module(of: $0) }
+    var meanings = zip(file.entries, modules).map(meaning)
     let headLayer = adoptHead(file.entries, &meanings)
     guard meanings.contains(.parameter("features.conv0.weight", .heightWidthInputOutput)) else {
       throw .noDenseNet(path: file.path, examples: file.entries.map(\.name))
     }
-    let isOld = file.entries.contains { $0.name.contains("conv1/conv/") }
+    let isOld = file.entries.contains { $0.layer == "conv1/conv" || $0.name.contains("/conv1/conv/") }
     let (hasFinalReLU, note) = self.finalReLU(finalReLU, version: file.metadata("keras_version"), headLayer: headLayer)
-    let isNested = file.entries.contains {
-      $0.layer.map { KerasNames.module(of: $0) == nil } ?? false && module(of: $0) != nil
+    let isNested = zip(file.entries, modules).contains {
+      $0.layer.map { KerasNames.module(of: $0) == nil } ?? false && $1 != nil
     }
+    var dialect = "Keras, " + (isOld ? "names of keras-applications (conv1/conv)" : "names of Keras 3 (conv1_conv)")
+    if ordered != nil {
+      dialect = "Keras 3, without names: layers by their order"
+    } else if isNested {
+      dialect += ", inside another model"
+    }
+    let misnamed = zip(file.entries, meanings).count { isMisnamed($0, $1) }
     return Translation(
-      dialect: "Keras, " + (isOld ? "names of keras-applications (conv1/conv)" : "names of Keras 3 (conv1_conv)")
-        + (isNested ? ", inside another model" : ""),
-      prefix: [], meanings: meanings,
+      dialect: dialect, prefix: [], meanings: meanings,
       // keras-applications' BatchNormalization(epsilon=1.001e-5); Keras' momentum 0.99 is PyTorch's 0.01.
-      batchNormEpsilon: 1.001e-5, batchNormMomentum: 0.01, hasFinalReLU: hasFinalReLU, notes: [note])
+      batchNormEpsilon: 1.001e-5, batchNormMomentum: 0.01, hasFinalReLU: hasFinalReLU,
+      notes: [note]
+        + (misnamed == 0
+          ? [] : ["\(misnamed) weights' names contradict their order in the layer: taken by order, as Keras does"]))
   }
 
   // MARK: - Names
 
-  private static func meaning(of entry: WeightFile.Entry) -> Translation.Meaning {
-    guard entry.layer != nil else {
-      return entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/")
-        ? .notUsed(reason: "state of the optimizer or of the training program") : .unknown
+  private static func meaning(of entry: WeightFile.Entry, _ module: String?) -> Translation.Meaning {
+    if entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/") {
+      return .notUsed(reason: "state of the optimizer or of the training program")
     }
-    return module(of: entry).flatMap { parameter(lastPart(of: entry), of: $0) } ?? .unknown
+    if entry.name.contains("/seed_generator/") { return .notUsed(reason: "state of a random generator") }
+    guard let module else { return .unknown }
+    let isOwnLayer = entry.layer.map { KerasNames.module(of: $0) != nil } ?? false
+    let weights = self.weights(of: module)
+    if let place = entry.place, isOwnLayer || Int(lastPart(of: entry)) != nil {
+      return weights.indices.contains(place) ? parameter(weights[place], of: module) ?? .unknown : .unknown
+    }
+    return parameter(lastPart(of: entry), of: module) ?? .unknown
+  }
+
+  /// Keras' names for a layer's weights, in its order: those that are trained first (`Layer.weights`).
+  private static func weights(of module: String) -> [String] {
+    if module == "classifier" { return ["kernel", "bias"] }
+    let isNorm = module.split(separator: ".").last?.hasPrefix("norm") ?? false
+    return isNorm ? ["gamma", "beta", "moving_mean", "moving_variance"] : ["kernel"]
+  }
+
+  private static func isMisnamed(_ entry: WeightFile.Entry, _ meaning: Translation.Meaning) -> Bool {
+    guard case .parameter(let name, _) = meaning, let module = name.lastIndex(of: ".").map({ String(name[..<$0]) }),
+      case .parameter(let named, _) = parameter(lastPart(of: entry), of: module)
+    else { return false }
+    return named != name
   }
 
   /// `gamma` of `conv1/bn/conv1/bn/gamma:0`
@@ -45,6 +76,7 @@ enum KerasDialect {
   private static func module(of entry: WeightFile.Entry) -> String? {
     guard let layer = entry.layer else { return nil }
     if let module = KerasNames.module(of: layer) { return module }
+    guard entry.name.hasPrefix(layer + "/") else { return nil }
     var path = entry.name.dropFirst(layer.count + 1).split(separator: "/").dropLast()
     while !path.isEmpty {
       if let module = KerasNames.module(of: path.joined(separator: "/")) { return module }
@@ -72,14 +104,17 @@ enum KerasDialect {
     if let named = meanings.firstIndex(of: .parameter("classifier.weight", .inputOutput)) {
       return entries[named].layer
     }
+    // Keras 3 numbers weights instead of naming them: 0 is the kernel.
     let kernels = entries.indices.filter {
-      meanings[$0] == .unknown && entries[$0].shape.rank == 2 && lastPart(of: entries[$0]) == "kernel"
+      meanings[$0] == .unknown && entries[$0].shape.rank == 2 && ["kernel", "0"].contains(lastPart(of: entries[$0]))
     }
     guard kernels.count == 1, let kernel = kernels.first else { return nil }
     let folder = entries[kernel].name.prefix(
       upTo: entries[kernel].name.lastIndex(of: "/") ?? entries[kernel].name.startIndex)
     for index in entries.indices where meanings[index] == .unknown && entries[index].name.hasPrefix(folder + "/") {
-      meanings[index] = parameter(lastPart(of: entries[index]), of: "classifier") ?? .unknown
+      let names = ["0": "kernel", "1": "bias"]
+      let part = lastPart(of: entries[index])
+      meanings[index] = parameter(names[part] ?? part, of: "classifier") ?? .unknown
     }
     return entries[kernel].layer
   }

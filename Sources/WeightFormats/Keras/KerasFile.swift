@@ -34,13 +34,14 @@ enum KerasFile {
       // Keras writes a group for every layer, and lists no weights where it has none.
       guard walk.groups.contains(prefix + layer) else { throw .keras(.missingWeight(layer)) }
       let group = try openGroup(prefix + layer, file)
-      for weight in try list("weight_names", of: group) ?? [] {
+      for (place, weight) in (try list("weight_names", of: group) ?? []).enumerated() {
         let name = layer + "/" + weight
         guard let dataset = rest.removeValue(forKey: prefix + name) else {
           throw walk.datasets[prefix + name] == nil ? .keras(.missingWeight(name)) : .duplicateTensor(name)
         }
         entries.append(
-          WeightFile.Entry(name: name, elementType: dataset.elementType, shape: dataset.shape, layer: layer))
+          WeightFile.Entry(
+            name: name, elementType: dataset.elementType, shape: dataset.shape, layer: layer, place: place))
         datasets.append(dataset)
       }
     }

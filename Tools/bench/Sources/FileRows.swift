@@ -24,15 +24,15 @@ extension Settings {
     }
   }
 
-  /// A weight file read, checked, hashed and made a checkpoint in memory, as `import-weights` does it.
+  /// A weight file read, checked, hashed and written as a checkpoint, as `import-weights` does it.
   func weightImport() throws -> Work {
     let scratch = ScratchFolder()
     let path = try weights ?? randomWeights(in: scratch)
     let bytes = try FileReader(path: path).size
     let name = (path as NSString).lastPathComponent.printable
     return Work(unit: .seconds, subject: "\(name), \(decimals(Double(bytes) / 1e6, 1)) MB") {
-      withExtendedLifetime(scratch) {}
-      _ = try WeightImport.run(path: path)
+      try createFolder(scratch.path)
+      _ = try WeightImport.write(path: path, to: scratch.path + "/imported.safetensors", overwriting: true)
     }
   }
 

@@ -10,7 +10,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case decoding
   /// Decoding, resizing, cropping and normalising them.
   case preparation
-  /// A weight file becoming a checkpoint in memory.
+  /// A weight file becoming a checkpoint.
   case weightImport
   /// One finding's area under the ROC curve.
   case auroc
