@@ -7,10 +7,17 @@
 static inline hid_t shim_H5T_NATIVE_FLOAT(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t shim_H5T_NATIVE_DOUBLE(void) { return H5T_NATIVE_DOUBLE; }
 static inline hid_t shim_H5T_NATIVE_INT64(void) { return H5T_NATIVE_INT64; }
+static inline hid_t shim_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
+static inline hid_t shim_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t shim_H5P_DEFAULT(void) { return H5P_DEFAULT; }
 static inline hid_t shim_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
+static inline hid_t shim_H5P_FILE_CREATE(void) { return H5P_FILE_CREATE; }
+static inline hid_t shim_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
+static inline hid_t shim_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
+static inline hid_t shim_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 static inline hid_t shim_H5S_ALL(void) { return H5S_ALL; }
 static inline unsigned shim_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
+static inline unsigned shim_H5F_ACC_TRUNC(void) { return H5F_ACC_TRUNC; }
 /// Stops HDF5 from printing its error stack on stderr.
 static inline herr_t shim_H5Eset_auto2_off(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
