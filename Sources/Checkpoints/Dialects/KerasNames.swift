@@ -1,41 +1,75 @@
+import Engine
+
 /// What keras-applications calls the layers of a DenseNet: in its first years (`conv1/conv`, `fc1000`), and in Keras 3
 /// (`conv1_conv`, `predictions`).
 enum KerasNames {
+  /// Each kind of layer, by its names in Keras 3 and in torchvision, cut where numbers stand. The first number counts blocks:
+  /// Keras begins with 2, for the stem is its `conv1`.
+  private static let kinds: [(keras: [String], torchvision: [String])] = [
+    (["conv1_conv"], ["features.conv0"]),
+    (["conv1_bn"], ["features.norm0"]),
+    (["conv", "_block", "_0_bn"], ["features.denseblock", ".denselayer", ".norm1"]),
+    (["conv", "_block", "_1_conv"], ["features.denseblock", ".denselayer", ".conv1"]),
+    (["conv", "_block", "_1_bn"], ["features.denseblock", ".denselayer", ".norm2"]),
+    (["conv", "_block", "_2_conv"], ["features.denseblock", ".denselayer", ".conv2"]),
+    (["pool", "_bn"], ["features.transition", ".norm"]),
+    (["pool", "_conv"], ["features.transition", ".conv"]),
+    (["bn"], ["features.norm5"]),
+    (["predictions"], ["classifier"]),
+  ]
+
+  private static let oldNames = ["conv1/conv": "conv1_conv", "conv1/bn": "conv1_bn", "fc1000": "predictions"]
+
   /// torchvision's module for a layer of keras-applications.
   static func module(of layer: String) -> String? {
-    switch layer {
-    case "conv1/conv", "conv1_conv": return "features.conv0"
-    case "conv1/bn", "conv1_bn": return "features.norm0"
-    case "bn": return "features.norm5"
-    case "fc1000", "predictions": return "classifier"
-    default: break
-    }
-    let parts = layer.split(separator: "_", omittingEmptySubsequences: false)
-    // conv2_block1_0_bn; the stem is conv1, so blocks count from 2.
-    if parts.count == 4, let block = number(parts[0], after: "conv"), let layer = number(parts[1], after: "block") {
-      let name = "features.denseblock\(block - 1).denselayer\(layer)"
-      switch (parts[2], parts[3]) {
-      case ("0", "bn"): return name + ".norm1"
-      case ("1", "conv"): return name + ".conv1"
-      case ("1", "bn"): return name + ".norm2"
-      case ("2", "conv"): return name + ".conv2"
-      default: return nil
-      }
-    }
-    if parts.count == 2, let block = number(parts[0], after: "pool") {
-      switch parts[1] {
-      case "bn": return "features.transition\(block - 1).norm"
-      case "conv": return "features.transition\(block - 1).conv"
-      default: return nil
-      }
+    let layer = oldNames[layer] ?? layer
+    for kind in kinds {
+      guard var numbers = numbers(in: layer, between: kind.keras) else { continue }
+      if !numbers.isEmpty { numbers[0] -= 1 }
+      return name(of: kind.torchvision, numbers)
     }
     return nil
   }
 
-  private static func number(_ text: Substring, after prefix: String) -> Int? {
-    guard text.hasPrefix(prefix), let number = Int(text.dropFirst(prefix.count)), (1...1000).contains(number) else {
-      return nil
+  /// The layer of Keras 3 for a module of torchvision.
+  static func layer(of module: String) -> String? {
+    for kind in kinds {
+      guard var numbers = numbers(in: module, between: kind.torchvision) else { continue }
+      if !numbers.isEmpty { numbers[0] += 1 }
+      return name(of: kind.keras, numbers)
     }
-    return number
+    return nil
+  }
+
+  /// What Keras calls a parameter inside its layer.
+  static func weight(of role: Parameter.Role) -> String {
+    switch role {
+    case .convolutionWeight, .classifierWeight: "kernel"
+    case .classifierBias: "bias"
+    case .normalizationScale: "gamma"
+    case .normalizationShift: "beta"
+    case .runningMean: "moving_mean"
+    case .runningVariance: "moving_variance"
+    }
+  }
+
+  private static func name(of pieces: [String], _ numbers: [Int]) -> String {
+    zip(pieces, numbers.map(String.init) + [""]).map { $0 + $1 }.joined()
+  }
+
+  /// The numbers, each from 1 to 1000, that stand between the pieces of a name; nil where it is not made of them.
+  private static func numbers(in name: String, between pieces: [String]) -> [Int]? {
+    guard name.hasPrefix(pieces[0]) else { return nil }
+    var rest = name.dropFirst(pieces[0].count)
+    var numbers: [Int] = []
+    for piece in pieces.dropFirst() {
+      let digits = rest.prefix { "0123456789".contains($0) }
+      guard let number = Int(digits), (1...1000).contains(number), rest.dropFirst(digits.count).hasPrefix(piece) else {
+        return nil
+      }
+      numbers.append(number)
+      rest = rest.dropFirst(digits.count + piece.count)
+    }
+    return rest.isEmpty ? numbers : nil
   }
 }

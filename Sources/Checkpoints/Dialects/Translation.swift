@@ -57,6 +57,14 @@ enum TensorOrder {
     return Shape(axes.map { shape[$0] })
   }
 
+  /// The shape in the file's order of a tensor that has `shape` in ours; `shape` itself where the rank does not fit.
+  func fileShape(_ shape: Shape) -> Shape {
+    guard let axes = axes(rank: shape.rank) else { return shape }
+    var extents = shape.extents
+    for (axis, place) in axes.enumerated() { extents[place] = shape[axis] }
+    return Shape(extents)
+  }
+
   /// The values, brought to our order.
   func values(_ tensor: HostTensor) -> [Float] {
     let values = tensor.floats()
@@ -69,6 +77,19 @@ enum TensorOrder {
       return Self.transposed(
         values, blocks: tensor.shape[0] * tensor.shape[1], rows: tensor.shape[2], columns: tensor.shape[3])
     }
+  }
+
+  /// The tensor for a file of which `values(_:)` gives `values`, which have `shape` in our order.
+  func tensor(_ values: [Float], shape: Shape) -> HostTensor {
+    guard axes(rank: shape.rank) != nil else { return HostTensor(values, shape: shape) }
+    let ordered =
+      switch self {
+      case .standard: values
+      case .inputOutput: Self.transposed(values, blocks: 1, rows: shape[0], columns: shape[1])
+      case .heightWidthInputOutput:
+        Self.transposed(values, blocks: shape[0], rows: shape[1], columns: shape[2] * shape[3])
+      }
+    return HostTensor(ordered, shape: fileShape(shape))
   }
 
   /// Of `blocks` matrices [rows, columns], one behind the other, the array [columns, rows, blocks].
