@@ -28,7 +28,7 @@ struct CheXNet: ParsableCommand {
     version: toolVersion,
     subcommands: [
       ImportWeightsCommand.self, FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self,
-      DoctorCommand.self, DemoDataCommand.self,
+      ExportWeightsCommand.self, DoctorCommand.self, DemoDataCommand.self,
     ])
 
   static func main() {

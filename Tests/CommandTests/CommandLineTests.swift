@@ -8,7 +8,9 @@ import Testing
     let help = try Executable.run(["--help"])
     #expect(help.status == 0)
     #expect(help.out.contains("Not a medical device"))
-    for command in ["import-weights", "finetune", "evaluate", "heatmap", "predict", "doctor", "demo-data"] {
+    for command in [
+      "import-weights", "finetune", "evaluate", "heatmap", "predict", "export-weights", "doctor", "demo-data",
+    ] {
       #expect(help.out.contains(command))
       #expect(try Executable.run([command, "--help"]).status == 0)
     }
