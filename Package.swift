@@ -82,8 +82,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["WeightFormats", "Platform"], path: "Tests/TestSupport", swiftSettings: strict
     ),
+    .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "PlatformTests", dependencies: ["Platform", "TestSupport", "ConfinementProbe"], swiftSettings: strict),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightFormatsTests", dependencies: ["WeightFormats", "TestSupport"], swiftSettings: strict),

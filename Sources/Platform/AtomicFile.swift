@@ -42,18 +42,7 @@ public struct AtomicFile: ~Copyable {
 
   /// Appends `bytes`.
   public mutating func write(_ bytes: [UInt8]) throws(PlatformError) {
-    let failure: PlatformError? = bytes.withUnsafeBytes { buffer in
-      var rest = buffer
-      while let base = rest.baseAddress, !rest.isEmpty {
-        let written = systemWrite(descriptor, base, rest.count)
-        if written >= 0 {
-          rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-        } else if errno != EINTR {
-          return .writeFailed(path: path, errno: errno)
-        }
-      }
-      return nil
-    }
+    let failure = bytes.withUnsafeBytes { writeAll($0, to: descriptor, path: path) }
     if let failure { throw failure }
     size += bytes.count
     if size - begun >= Self.writebackSize {
@@ -101,6 +90,20 @@ public struct AtomicFile: ~Copyable {
   public static func write(_ text: String, to path: String, overwriting: Bool) throws(PlatformError) {
     try write(Array(text.utf8), to: path, overwriting: overwriting)
   }
+}
+
+/// Writes all of `bytes` to an open file; what went wrong, or nil.
+func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) -> PlatformError? {
+  var rest = bytes
+  while let base = rest.baseAddress, !rest.isEmpty {
+    let written = systemWrite(descriptor, base, rest.count)
+    if written >= 0 {
+      rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+    } else if errno != EINTR {
+      return .writeFailed(path: path, errno: errno)
+    }
+  }
+  return nil
 }
 
 /// `write(2)`, which the method of that name hides.

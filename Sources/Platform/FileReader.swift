@@ -15,7 +15,8 @@ public struct FileReader: ByteSource, ~Copyable {
   public let path: String
   /// Bytes, when the file was opened.
   public let size: Int
-  private let descriptor: Int32
+  /// Open as long as this lives.
+  let descriptor: Int32
 
   /// Opens the regular file at `path`.
   public init(path: String) throws(PlatformError) {
@@ -23,6 +24,11 @@ public struct FileReader: ByteSource, ~Copyable {
     guard descriptor >= 0 else {
       throw errno == ENOENT || errno == ENOTDIR ? .missing(path: path) : .unreadable(path: path, errno: errno)
     }
+    try self.init(descriptor: descriptor, path: path)
+  }
+
+  /// Takes over an open descriptor, which is closed where this throws.
+  init(descriptor: Int32, path: String) throws(PlatformError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       let code = errno

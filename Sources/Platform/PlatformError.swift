@@ -11,6 +11,14 @@ public enum PlatformError: DiagnosedError, Equatable {
   case cannotCreate(path: String, errno: Int32)
   case writeFailed(path: String, errno: Int32)
   case malformedJSON(reason: String, offset: Int)
+  case cannotStart(program: String, errno: Int32)
+  /// The system did not let a process give up its rights.
+  case cannotConfine(doing: String, errno: Int32)
+  /// A child process ended before it had answered.
+  case childExited(status: Int32)
+  case childKilled(signal: Int32)
+  /// A child process did not answer in time.
+  case childStalled(seconds: Int)
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -53,6 +61,20 @@ public enum PlatformError: DiagnosedError, Equatable {
         file: path)
     case .malformedJSON(let reason, let offset):
       Diagnosis(id: "json.malformed", exit: .badData, message: "malformed JSON at byte \(offset): \(reason)")
+    case .cannotStart(let program, let code):
+      Diagnosis(
+        id: "child.cannot-start", exit: .unavailable, message: "cannot start \(program.printable): \(text(of: code))")
+    case .cannotConfine(let doing, let code):
+      Diagnosis(
+        id: "child.unconfined", exit: .unavailable,
+        message: "a process could not be confined: \(doing.printable): \(text(of: code))")
+    case .childExited(let status):
+      Diagnosis(id: "child.exited", exit: .internalBug, message: "a child process ended with status \(status)")
+    case .childKilled(let signal):
+      Diagnosis(id: "child.killed", exit: .internalBug, message: "signal \(signal) ended a child process")
+    case .childStalled(let seconds):
+      Diagnosis(
+        id: "child.stalled", exit: .internalBug, message: "a child process did not answer for \(seconds) seconds")
     }
   }
 }

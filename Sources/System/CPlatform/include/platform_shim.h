@@ -1,5 +1,7 @@
 #pragma once
 
+#include "child_process.h"
+#include "confine.h"
 #include "worker_team.h"
 
 /// The number of processors in this process's affinity mask (`sched_getaffinity`, which Glibc shows only under
