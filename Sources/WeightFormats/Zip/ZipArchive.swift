@@ -18,7 +18,6 @@ final class ZipArchive {
   private static let ratioLimit = 1100
   private static let sizeLimit = 8 << 30
   /// Bytes that are held of an entry that is read for its checksum alone.
-  private static let pieceSize = 1 << 20
 
   init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
     let directory = try ZipDirectory(reader)
@@ -106,12 +105,9 @@ final class ZipArchive {
   /// The bytes of an entry, inflated, their checksum compared; nil where there is none of that name.
   func contents(of name: String) throws(WeightFault) -> [UInt8]? {
     guard let entry = entries[name] else { return nil }
-    var bytes = try reader.bytes(at: entry.dataOffset, count: entry.compressedSize)
-    if entry.method == ZipEntry.deflated {
-      guard let inflated = Self.inflate(bytes, size: entry.size) else { throw .zip(.malformedData(entry: name)) }
-      bytes = inflated
-    }
-    if !ignoreCRC, Self.checksum(of: bytes) != entry.checksum { throw .zip(.wrongChecksum(entry: name)) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(entry.size)
+    try forEachPiece(of: entry) { bytes += $0 }
     return bytes
   }
 
@@ -121,49 +117,42 @@ final class ZipArchive {
     guard let entry = entries[name] else { return nil }
     precondition(range.upperBound <= entry.size, "beyond the entry")
     guard entry.method == ZipEntry.stored else { return try contents(of: name).map { Array($0[range]) } }
-    if !ignoreCRC, compared.insert(name).inserted {
-      var checksum: UInt = 0
-      for start in stride(from: 0, to: entry.size, by: Self.pieceSize) {
-        let piece = try reader.bytes(at: entry.dataOffset + start, count: min(Self.pieceSize, entry.size - start))
-        checksum = piece.withUnsafeBufferPointer { crc32_z(checksum, $0.baseAddress, $0.count) }
-      }
-      guard UInt32(truncatingIfNeeded: checksum) == entry.checksum else { throw .zip(.wrongChecksum(entry: name)) }
+    if !ignoreCRC, !compared.contains(name) {
+      try forEachPiece(of: entry) { _ in }
+      compared.insert(name)
     }
     return try reader.bytes(at: entry.dataOffset + range.lowerBound, count: range.count)
   }
 
-  private static func checksum(of bytes: [UInt8]) -> UInt32 {
-    UInt32(truncatingIfNeeded: bytes.withUnsafeBufferPointer { crc32_z(0, $0.baseAddress, $0.count) })
+  /// Calls `body` with the bytes of an entry, inflated, piece by piece (1 MiB at the most), in order; false where there is none of
+  /// that name. That they are as many as the directory says, and their checksum, is known only at the end.
+  func forEachPiece(
+    of name: String, _ body: ([UInt8]) throws(WeightFault) -> Void
+  ) throws(WeightFault) -> Bool {
+    guard let entry = entries[name] else { return false }
+    try forEachPiece(of: entry, body)
+    return true
   }
 
-  /// The raw DEFLATE stream inflated to exactly `size` bytes; nil where it is malformed, shorter, longer, or goes on.
-  private static func inflate(_ compressed: [UInt8], size: Int) -> [UInt8]? {
-    var stream = z_stream()
-    // Negative window bits: no zlib header around the stream.
-    guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
-    defer { inflateEnd(&stream) }
-    var isComplete = false
-    var input = compressed
-    let inflated = input.withUnsafeMutableBufferPointer { source in
-      // One byte more than the size, so that a longer stream shows.
-      [UInt8](unsafeUninitializedCapacity: size + 1) { buffer, count in
-        var taken = 0
-        var result = Z_OK
-        repeat {
-          // zlib counts in 32 bits.
-          let inputPiece = min(source.count - taken, 1 << 30)
-          let outputPiece = min(size + 1 - count, 1 << 30)
-          stream.next_in = source.baseAddress.map { $0 + taken }
-          stream.avail_in = UInt32(inputPiece)
-          stream.next_out = buffer.baseAddress.map { $0 + count }
-          stream.avail_out = UInt32(outputPiece)
-          result = CZlib.inflate(&stream, Z_NO_FLUSH)
-          taken += inputPiece - Int(stream.avail_in)
-          count += outputPiece - Int(stream.avail_out)
-        } while result == Z_OK && count <= size
-        isComplete = result == Z_STREAM_END && taken == source.count && count == size
+  private func forEachPiece(
+    of entry: ZipEntry, _ body: ([UInt8]) throws(WeightFault) -> Void
+  ) throws(WeightFault) {
+    var checksum: UInt32 = 0
+    func take(_ piece: [UInt8]) throws(WeightFault) {
+      if !ignoreCRC {
+        checksum = UInt32(
+          truncatingIfNeeded: piece.withUnsafeBufferPointer { crc32_z(UInt(checksum), $0.baseAddress, $0.count) })
       }
+      try body(piece)
     }
-    return isComplete ? inflated : nil
+    var inflater: Inflater?
+    if entry.method == ZipEntry.deflated { inflater = try Inflater(entry) }
+    for start in stride(from: 0, to: entry.compressedSize, by: Inflater.pieceSize) {
+      let piece = try reader.bytes(
+        at: entry.dataOffset + start, count: min(Inflater.pieceSize, entry.compressedSize - start))
+      if inflater == nil { try take(piece) } else { try inflater?.inflate(piece, take) }
+    }
+    try inflater?.finish()
+    if !ignoreCRC, checksum != entry.checksum { throw .zip(.wrongChecksum(entry: entry.name)) }
   }
 }
