@@ -34,6 +34,8 @@ let package = Package(
     .target(name: "CPlatform", path: "Sources/System/CPlatform"),
     // libpng reports errors by longjmp, which must never cross a Swift frame.
     .target(name: "CPNGShim", dependencies: ["CPNG"], path: "Sources/System/CPNGShim"),
+    // libhdf5 opens files by name; the process that reads them opens none.
+    .target(name: "CHDF5Shim", dependencies: ["CHDF5"], path: "Sources/System/CHDF5Shim"),
 
     // 1 · shapes and named numbers, the machine, and arithmetic in C
     // Each file of CKernels names its instruction set by a function attribute, so the target needs no flags.
@@ -45,7 +47,7 @@ let package = Package(
     .target(
       name: "Engine", dependencies: ["Tensors", "Platform", "CKernels", "COpenBLAS"], swiftSettings: strict),
     .target(
-      name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CZlib"],
+      name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CHDF5Shim", "CZlib"],
       swiftSettings: strict),
 
     // 3 · radiographs and label tables; weight files as parameters

@@ -1,17 +1,9 @@
 import Foundation
 
-/// Bytes that can be read at offsets: a file, or what another process serves as one.
-public protocol ByteSource: ~Copyable {
-  var size: Int { get }
-
-  /// Exactly `count` bytes from `offset`; `truncated` where there are fewer.
-  borrowing func read(at offset: Int, count: Int) throws(PlatformError) -> [UInt8]
-}
-
 /// A file opened for reading at offsets.
 ///
 /// Files are read with `pread`, never mapped: a file that shrinks under us is an error, not a signal that ends the process.
-public struct FileReader: ByteSource, ~Copyable {
+public struct FileReader: ~Copyable {
   public let path: String
   /// Bytes, when the file was opened.
   public let size: Int

@@ -37,6 +37,7 @@ enum ForeignFile {
   private static func text(_ head: [UInt8]) -> FormatFault? {
     let start = String(decoding: head.drop { [0x20, 0x09, 0x0A, 0x0D].contains($0) }.prefix(64), as: UTF8.self)
     let lower = start.lowercased()
+    if start.hasPrefix("{"), String(decoding: head, as: UTF8.self).contains("\"weight_map\"") { return .shardIndex }
     if lower.hasPrefix("<!doctype html") || lower.hasPrefix("<html") { return .html }
     return .text(beginning: String(start.prefix(40)))
   }
@@ -48,8 +49,8 @@ public enum FormatFault: Equatable, Sendable {
   case unknown(firstBytes: [UInt8])
   case torchLegacyTar
   case torchScript
-  case keras3Weights
-  case keras3Archive
+  /// Keras' and Hugging Face's lists of which weight is in which file.
+  case shardIndex
   case zipWithoutWeights
   case dicom
   case png
@@ -79,14 +80,10 @@ public enum FormatFault: Equatable, Sendable {
       refused(
         "torchscript", "a TorchScript archive: a program with its weights, which is not run here",
         "save the weights alone: torch.save(torch.jit.load(path).state_dict(), new)")
-    case .keras3Weights:
+    case .shardIndex:
       refused(
-        "keras3-weights", "a Keras 3 .weights.h5 file, which is not read yet",
-        "load it in Keras and save the whole model as legacy HDF5: model.save(\"new.h5\")")
-    case .keras3Archive:
-      refused(
-        "keras3-archive", "a Keras 3 .keras archive, which is not read yet",
-        "convert it in Keras: keras.saving.load_model(path, compile=False).save(\"new.h5\")")
+        "shard-index", "the list of a network's several weight files, which are not put together here",
+        "save the network in one file: model.save_weights(\"new.weights.h5\") without max_shard_size")
     case .zipWithoutWeights:
       refused(
         "zip", "a zip archive with neither PyTorch's data.pkl nor Keras' model.weights.h5",

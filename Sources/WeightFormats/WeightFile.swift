@@ -26,7 +26,8 @@ public struct WeightFile {
     public let shape: Shape
     /// PyTorch only: how many elements of the storage lie between neighbours along each axis.
     public let strides: [Int]?
-    /// Keras only: the layer that lists it among its weights. `name` is then the layer, `/`, and the weight's name.
+    /// Keras only: the layer whose weight it is. In `keras`, `name` is then the layer, `/`, and the weight's name. In `keras3`,
+    /// `name` is a path such as `layers/conv2d_1/vars/0`, and the layer is `layers/conv2d_1` where no name of it is known.
     public let layer: String?
     /// Keras only: its place among the layer's weights, from 0.
     public let place: Int?
@@ -179,12 +180,13 @@ extension WeightFile {
     if head.isEmpty { throw .format(.empty) }
     if let fault = ForeignFile.recognize(head) { throw .format(fault) }
     if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
-      return try TorchArchive.open(try ZipArchive(reader, ignoreCRC: options.ignoreCRC), options)
+      let zip = try ZipArchive(reader, ignoreCRC: options.ignoreCRC)
+      return KerasArchive.isOne(zip) ? try KerasArchive.open(zip) : try TorchArchive.open(zip, options)
     }
     if let size = TorchStream.signatureSize(in: head) {
       return try TorchStream.open(reader, signatureSize: size, options)
     }
-    if head.starts(with: KerasFile.signature) { return try KerasFile.open(path: path) }
+    if head.starts(with: KerasFile.signature) { return try KerasFile.open(reader) }
     // A header length of under 2³² and then '{': no other format of ours begins so.
     if head.count < 9 || (head[4..<8].allSatisfy { $0 == 0 } && head[8] == UInt8(ascii: "{")) {
       return try Safetensors.open(reader)
@@ -202,7 +204,15 @@ func openReader(path: String) throws(WeightFault) -> FileReader {
   }
 }
 
-extension ByteSource where Self: ~Copyable {
+/// Bytes that can be read at offsets: a file, or what another process serves as one.
+protocol ByteSource: ~Copyable {
+  var size: Int { get }
+
+  /// Exactly `count` bytes from `offset`.
+  borrowing func bytes(at offset: Int, count: Int) throws(WeightFault) -> [UInt8]
+}
+
+extension FileReader: ByteSource {
   /// `read(at:count:)`, its error as ours.
   borrowing func bytes(at offset: Int, count: Int) throws(WeightFault) -> [UInt8] {
     do throws(PlatformError) {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Platform
+import WeightFormats
 
 /// The command line: parses it, calls one library function, prints the answer.
 @main
@@ -32,6 +33,7 @@ struct CheXNet: ParsableCommand {
     ])
 
   static func main() {
+    HDF5Worker.serveIfAsked()
     // A file that grows beyond a limit is an error with a message, not a signal that ends the process.
     signal(SIGXFSZ, SIG_IGN)
     do {

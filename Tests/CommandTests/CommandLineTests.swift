@@ -100,6 +100,15 @@ import Testing
     }
   }
 
+  @Test func `a file that libhdf5 itself does not survive is exit 65, and says so`() throws {
+    let path = fixture("weight-files/keras/crashes-libhdf5.h5")
+    let output = try Executable.run(["import-weights", path, "--inspect", "--json"])
+    #expect(output.status == 65)
+    #expect(output.out.isEmpty)
+    #expect(try output.error()["id"] == "keras.reader-crashed")
+    #expect(try output.error()["message"]?.string?.contains("libhdf5 itself fails on it (signal 11") == true)
+  }
+
   @Test func `a disk that takes no more is exit 74, and nothing is left`() throws {
     try inTemporaryFolder { folder in
       let output = try Executable.run(

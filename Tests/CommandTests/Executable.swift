@@ -1,5 +1,6 @@
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 /// The executable that users run, beside the test bundle.
@@ -15,11 +16,6 @@ struct Executable {
     func error() throws -> JSONValue {
       try JSONValue.parse(err.split(separator: "\n").last.map(String.init) ?? "")["error"] ?? .null
     }
-  }
-
-  static var path: String {
-    URL(fileURLWithPath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
-      .appendingPathComponent("chexnet").path
   }
 
   /// Runs `chexnet` with `arguments`, without input, and waits for it. `limit`: largest file that it may write, in KiB; `environment`: what
@@ -39,9 +35,9 @@ struct Executable {
     let process = Process()
     if let limit {
       process.executableURL = URL(fileURLWithPath: "/bin/sh")
-      process.arguments = ["-c", "ulimit -f \(limit * 2); exec \"$0\" \"$@\"", path] + arguments
+      process.arguments = ["-c", "ulimit -f \(limit * 2); exec \"$0\" \"$@\"", builtExecutable] + arguments
     } else {
-      process.executableURL = URL(fileURLWithPath: path)
+      process.executableURL = URL(fileURLWithPath: builtExecutable)
       process.arguments = arguments
     }
     // Files, not pipes: however much is printed, nobody waits.

@@ -81,6 +81,7 @@ import Testing
     ("empty.pt", FormatFault.empty), ("unknown.pt", .unknown(firstBytes: [1, 2, 3, 4, 5, 6, 7, 8])),
     ("image.png", .png), ("image.dcm", .dicom),
     ("legacy.tar", .torchLegacyTar), ("page.pth", .html), ("pointer.safetensors", .gitLFSPointer),
+    ("keras-shards.weights.json", .shardIndex),
   ])
   func `says what a file is that is no weight file`(name: String, fault: FormatFault) {
     let path = fixture("weight-files/foreign/\(name)")

@@ -38,7 +38,7 @@ import Testing
     ("wrong-storage-size", .torch(.wrongStorageSize(record: "a/data/0", expected: 16, found: 12))),
     ("unknown-byte-order", .torch(.unknownByteOrder("middle"))),
     ("too-many-values", .torch(.tooManyValues(limit: 200_000))), ("duplicate-tensor", .duplicateTensor("w")),
-    ("torchscript", .format(.torchScript)), ("keras3-archive", .format(.keras3Archive)),
+    ("torchscript", .format(.torchScript)),
     ("zip-without-weights", .format(.zipWithoutWeights)),
   ])
   func `refuses an archive that lies or is something else`(name: String, fault: WeightFault) {

@@ -5,42 +5,18 @@ keras 3.15.1 (KERAS_BACKEND=torch), numpy 2.4.6:
 
     python Tools/make-fixtures/weight_files.py
 
-What the tests expect of a valid file stands beside it in `<file>.expected.json`, computed here from the arrays that went
-into the file: for each tensor its element type, its shape and the SHA-256 of its bytes (C order, little-endian).
+Those of Keras alone are in keras_files.py.
 """
 
 import hashlib
 import json
-import pathlib
 import struct
 import zlib
 
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "weight-files"
-
-TYPE_NAMES = {
-    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
-    "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
-}
-
-
-def put(path, data):
-    target = ROOT / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
-
-
-def expect(path, tensors):
-    """Records what reading `path` must give: pairs of a name and a NumPy array, or (type, shape, bytes)."""
-    described = {}
-    for name, value in tensors:
-        if isinstance(value, np.ndarray):
-            value = (TYPE_NAMES[str(value.dtype)], list(value.shape), np.ascontiguousarray(value).tobytes())
-        kind, shape, data = value
-        described[name] = {"type": kind, "shape": list(shape), "sha256": hashlib.sha256(data).hexdigest()}
-    put(path + ".expected.json", (json.dumps(described, indent=1) + "\n").encode())
-
+from fixture_files import TYPE_NAMES, expect, put
+from keras_files import keras_bytes, make_saved_network
 
 # -- safetensors -------------------------------------------------------------------------------------------------------
 
@@ -324,132 +300,10 @@ def make_torch_lies():
         "too-many-values": zip_bytes(archive(pickle=nested)),
         "duplicate-tensor": zip_bytes(archive(pickle=b"\x80\x02}(" + (text("w") + value) * 2 + b"u.")),
         "torchscript": zip_bytes(archive(extra=[record("a/constants.pkl", b"N.")])),
-        "keras3-archive": zip_bytes(
-            [record(name, b"") for name in ("metadata.json", "config.json", "model.weights.h5")]),
         "zip-without-weights": zip_bytes([record("letter.txt", b"Dear reader")]),
     }
     for name, data in lies.items():
         put(f"torch/{name}.pt", data)
-
-
-# -- Keras HDF5 --------------------------------------------------------------------------------------------------------
-
-
-def names_attribute(group, name, values, variable=False, pieces=1):
-    import h5py
-
-    for piece in range(pieces):
-        part = values[piece::pieces] if pieces == 1 else values[
-            piece * len(values) // pieces:(piece + 1) * len(values) // pieces]
-        key = name if pieces == 1 else f"{name}{piece}"
-        if variable:
-            group.attrs.create(key, part, dtype=h5py.string_dtype())
-        else:
-            group.attrs[key] = np.array([value.encode() for value in part], dtype="S") if part else []
-
-
-def keras_bytes(layers, whole=False, libver=None, variable=False, pieces=1, edit=None, **storage):
-    """A legacy Keras file of `layers`: pairs of a layer's name and a list of pairs of a weight's name and its array."""
-    import io
-
-    import h5py
-
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=libver) as file:
-        group = file.create_group("model_weights") if whole else file
-        names_attribute(group, "layer_names", [name for name, _ in layers], variable, pieces)
-        group.attrs["backend"] = "tensorflow"
-        group.attrs["keras_version"] = "2.2.4"
-        for name, weights in layers:
-            layer = group.create_group(name)
-            names_attribute(layer, "weight_names", [weight for weight, _ in weights], variable)
-            for weight, array in weights:
-                options = dict(storage) if array.ndim else {}
-                layer.create_dataset(weight, data=array, **options)
-        if whole:
-            file.create_dataset("optimizer_weights/Adam/m:0", data=np.ones(3, dtype="f4"))
-        if edit:
-            edit(file)
-    return buffer.getvalue()
-
-
-def make_keras():
-    import h5py
-
-    rng = np.random.default_rng(3)
-    kernel = rng.standard_normal((2, 2, 3, 4)).astype("f4")
-    gamma = rng.standard_normal(4).astype("f4")
-    layers = [("input_1", []), ("conv1/conv", [("conv1/conv/kernel:0", kernel)]),
-              ("bn", [("bn/gamma:0", gamma), ("bn/beta:0", gamma.astype("f8"))])]
-    expected = [("conv1/conv/conv1/conv/kernel:0", kernel), ("bn/bn/gamma:0", gamma),
-                ("bn/bn/beta:0", gamma.astype("f8"))]
-    variants = {
-        "fixed-strings": {}, "variable-strings": {"variable": True, "libver": "v110"}, "version-110": {"libver": "v110"},
-        "chunked": {"compression": "gzip", "shuffle": True, "chunks": True, "libver": "v110"},
-        "split-names": {"pieces": 2, "libver": "v110"},
-    }
-    for name, options in variants.items():
-        put(f"keras/{name}.h5", keras_bytes(layers, **options))
-        expect(f"keras/{name}.h5", expected)
-    put("keras/whole-model.h5", keras_bytes(layers, whole=True, libver="v110"))
-    expect("keras/whole-model.h5", [*expected, ("optimizer_weights/Adam/m:0", np.ones(3, dtype="f4"))])
-    half = [("bn", [("bn/gamma:0", gamma.astype("f2"))])]
-    put("keras/half.h5", keras_bytes(half))
-    expect("keras/half.h5", [("bn/bn/gamma:0", gamma.astype("f2").astype("f4"))])
-
-    small = [("bn", [("bn/gamma:0", gamma)])]
-
-    def deep(file):
-        group = file
-        for _ in range(20):
-            group = group.create_group("g")
-
-    def soft(file):
-        file["link"] = h5py.SoftLink("/bn")
-
-    def external_link(file):
-        file["link"] = h5py.ExternalLink("/etc/passwd", "/")
-
-    def external_storage(file):
-        file.create_dataset("outside", (4,), dtype="f4", external=[("/etc/passwd", 0, 16)])
-
-    def virtual(file):
-        layout = h5py.VirtualLayout((4,), dtype="f4")
-        layout[:] = h5py.VirtualSource("other.h5", "data", shape=(4,))
-        file.create_virtual_dataset("virtual", layout)
-
-    def bomb(file):
-        file.create_dataset("huge", (1 << 20, 1 << 20), dtype="f4", chunks=(16, 16), compression="gzip")
-
-    def scaled(file):
-        file.create_dataset("scaled", data=np.arange(16), chunks=(16,), scaleoffset=4)
-
-    def texts(file):
-        file.create_dataset("texts", data=[b"a", b"b"])
-
-    def hidden_weight(file):
-        del file["bn/bn/gamma:0"]
-
-    def no_names(file):
-        del file.attrs["layer_names"]
-
-    def number_names(file):
-        file.attrs["layer_names"] = np.arange(3)
-
-    def keras3(file):
-        del file.attrs["layer_names"]
-        file.create_group("layers/conv2d/vars")
-
-    lies = {
-        "too-deep": deep, "soft-link": soft, "external-link": external_link, "external-storage": external_storage,
-        "virtual-dataset": virtual, "bomb": bomb, "unknown-filter": scaled, "unsupported-type": texts,
-        "missing-weight": hidden_weight, "no-layer-names": no_names, "malformed-attribute": number_names,
-        "keras3-weights": keras3,
-    }
-    for name, edit in lies.items():
-        put(f"keras/{name}.h5", keras_bytes(small, libver="v110", edit=edit))
-    whole = keras_bytes(small)
-    put("keras/truncated.h5", whole[:-64])
 
 
 # -- one network in every dialect --------------------------------------------------------------------------------------
@@ -554,45 +408,7 @@ def make_networks():
     finding = [(name.replace("predictions", "findings"), array) for name, array in head[0][1]]
     put("network/keras-nested.h5", keras_bytes(
         [("input_2", []), ("densenet121", trainable + statistics), ("findings", finding)], **options))
-    make_keras3(new)
-
-
-def make_keras3(layers):
-    """The file that Keras 3 itself writes with `model.save("….h5")`."""
-    import os
-    import tempfile
-
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    import keras
-
-    def keras_network():
-        # Layers without weights are left out where the shapes allow: each costs two kilobytes.
-        def norm(x, name):
-            return keras.layers.BatchNormalization(epsilon=1.001e-5, name=name)(x)
-
-        image = keras.Input((32, 32, 3))
-        x = keras.layers.Conv2D(4, 7, strides=2, use_bias=False, name="conv1_conv")(image)
-        x = norm(x, "conv1_bn")
-        for block, count in ((2, 2), (3, 1)):
-            for layer in range(1, count + 1):
-                y = norm(x, f"conv{block}_block{layer}_0_bn")
-                y = keras.layers.Conv2D(8, 1, use_bias=False, name=f"conv{block}_block{layer}_1_conv")(y)
-                y = norm(y, f"conv{block}_block{layer}_1_bn")
-                y = keras.layers.Conv2D(2, 3, padding="same", use_bias=False, name=f"conv{block}_block{layer}_2_conv")(y)
-                x = keras.layers.Concatenate()([x, y])
-            if block == 2:
-                x = norm(x, "pool2_bn")
-                x = keras.layers.Conv2D(4, 1, use_bias=False, name="pool2_conv")(x)
-        x = norm(x, "bn")
-        x = keras.layers.GlobalAveragePooling2D()(x)
-        return keras.Model(image, keras.layers.Dense(3, name="predictions")(x))
-
-    network = keras_network()
-    for name, weights in layers:
-        network.get_layer(name).set_weights([array for _, array in weights])
-    with tempfile.TemporaryDirectory() as folder:
-        network.save(f"{folder}/network.h5")
-        put("network/keras3-saved.h5", pathlib.Path(f"{folder}/network.h5").read_bytes())
+    make_saved_network(new)
 
 
 # -- files that are no weight files ------------------------------------------------------------------------------------
@@ -614,7 +430,6 @@ def make_foreign():
 if __name__ == "__main__":
     make_safetensors()
     make_torch()
-    make_keras()
     make_networks()
     make_foreign()
     print("checksums.py --update puts what changed into fixtures/README.md")

@@ -4,10 +4,9 @@
 // HDF5 names its types by comma expressions, (H5open(), H5T_NATIVE_FLOAT_g), its flags by casts, and functions that have
 // several versions by macros: Swift imports none of them. Each function here returns the value of the macro in its name and
 // does nothing else.
-static inline hid_t shim_H5T_NATIVE_FLOAT(void) { return H5T_NATIVE_FLOAT; }
-static inline hid_t shim_H5T_NATIVE_DOUBLE(void) { return H5T_NATIVE_DOUBLE; }
-static inline hid_t shim_H5T_NATIVE_INT64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t shim_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
+static inline hid_t shim_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
+static inline hid_t shim_H5T_STD_I64LE(void) { return H5T_STD_I64LE; }
 static inline hid_t shim_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t shim_H5P_DEFAULT(void) { return H5P_DEFAULT; }
 static inline hid_t shim_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
@@ -16,7 +15,6 @@ static inline hid_t shim_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
 static inline hid_t shim_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
 static inline hid_t shim_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 static inline hid_t shim_H5S_ALL(void) { return H5S_ALL; }
-static inline unsigned shim_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
 static inline unsigned shim_H5F_ACC_TRUNC(void) { return H5F_ACC_TRUNC; }
 /// Stops HDF5 from printing its error stack on stderr.
 static inline herr_t shim_H5Eset_auto2_off(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }

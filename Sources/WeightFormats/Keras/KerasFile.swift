@@ -1,133 +1,125 @@
-import CHDF5
 import Platform
 import Tensors
 
-/// The HDF5 file of Keras 1 and 2 (`save_weights`, `save`), which Keras 3 calls legacy.
+/// An HDF5 file of Keras, whose objects another process checks and reads (`HDF5Worker`).
 ///
-/// The root, or in files with a whole model the group `model_weights`, has an attribute `layer_names`; each layer is a group
-/// of that name with an attribute `weight_names`, whose datasets stand under those names inside the group. Slashes in names
-/// make groups inside of groups. A list longer than an object header is cut into `layer_names0`, `layer_names1`, ….
+/// Keras 1 and 2 (`save_weights`, `save`; "legacy" in Keras 3): the root, or in files with a whole model the group
+/// `model_weights`, has an attribute `layer_names`; each layer is a group of that name with an attribute `weight_names`, whose
+/// datasets stand under those names inside the group. Slashes in names make groups inside of groups. A list longer than an object
+/// header is cut into `layer_names0`, `layer_names1`, ….
+///
+/// Keras 3 (`.weights.h5`): the weights of an object are the datasets `0`, `1`, … of a group `vars`, which stands where the object
+/// does in the tree of Python's attributes: `layers/functional/layers/conv2d_1/vars/0` (`saving_lib.py` of Keras 3.15). The group
+/// has the layer's name as an attribute, `name`; before Keras 3.6 it has none.
 enum KerasFile {
   static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
-  private static let objectLimit = 20_000
-  private static let depthLimit = 16
-
-  /// Lists and checks every object in the file.
-  static func open(path: String) throws(WeightFault) -> WeightDirectory {
-    HDF5.lock.lock()
-    defer { HDF5.lock.unlock() }
-    let file = try HDF5.open(path)
-    var walk = Walk()
-    try walk.collect(file, path: "", depth: 0)
-    let isWholeModel = walk.groups.contains("model_weights")
-    let prefix = isWholeModel ? "model_weights/" : ""
-    let weights = try openGroup(isWholeModel ? "model_weights" : "/", file)
-    guard let layers = try list("layer_names", of: weights) else {
-      throw walk.groups.contains("layers") || walk.groups.contains("_layer_checkpoint_dependencies")
-        ? .format(.keras3Weights) : .keras(.noLayerNames)
+  /// Checks every object of the file, which may be closed afterwards. `names`: asked for the layer of a group (`layers/conv2d_1`) that
+  /// does not say its name.
+  static func open(
+    _ file: borrowing FileReader, names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
+  ) throws(WeightFault) -> WeightDirectory {
+    let (described, description) = try readDescription(of: HDF5Process(file))
+    var places: [String: Int] = [:]
+    for (index, entry) in described.entries.enumerated() {
+      // The slash in front keeps a dataset from the name `__metadata__`.
+      guard entry.name.hasPrefix("/") else { throw .keras(.readerUnbelievable(reason: entry.name)) }
+      places[String(entry.name.dropFirst())] = index
     }
-    var entries: [WeightFile.Entry] = []
-    var datasets: [HDF5Dataset] = []
-    var rest = walk.datasets
-    for layer in layers {
-      // Keras writes a group for every layer, and lists no weights where it has none.
-      guard walk.groups.contains(prefix + layer) else { throw .keras(.missingWeight(layer)) }
-      let group = try openGroup(prefix + layer, file)
-      for (place, weight) in (try list("weight_names", of: group) ?? []).enumerated() {
-        let name = layer + "/" + weight
-        guard let dataset = rest.removeValue(forKey: prefix + name) else {
-          throw walk.datasets[prefix + name] == nil ? .keras(.missingWeight(name)) : .duplicateTensor(name)
-        }
-        entries.append(
+    var list: [(entry: WeightFile.Entry, index: Int)] = []
+    func add(_ index: Int, name: String, layer: String?, place: Int?) {
+      let entry = described.entries[index]
+      list.append(
+        (
           WeightFile.Entry(
-            name: name, elementType: dataset.elementType, shape: dataset.shape, layer: layer, place: place))
-        datasets.append(dataset)
+            name: name, elementType: entry.elementType, shape: entry.shape, layer: layer, place: place), index
+        ))
+    }
+    let format: WeightFile.Format
+    var used = Set<Int>()
+    switch description.layout {
+    case .layers(let layers):
+      format = .keras
+      for layer in layers {
+        for (place, weight) in layer.weights.enumerated() {
+          let name = layer.name + "/" + weight
+          guard let index = places[description.prefix + name] else { throw .keras(.missingWeight(name)) }
+          guard used.insert(index).inserted else { throw .duplicateTensor(name) }
+          add(index, name: name, layer: layer.name, place: place)
+        }
+      }
+    case .variables(let groups):
+      format = .keras3
+      let members = variables(described.entries)
+      for group in groups {
+        let layer = try self.layer(of: group, names)
+        for (index, place) in members[group.group] ?? [] where used.insert(index).inserted {
+          add(index, name: String(described.entries[index].name.dropFirst()), layer: layer, place: place)
+        }
       }
     }
-    for path in walk.order {
-      guard let dataset = rest[path] else { continue }
-      entries.append(WeightFile.Entry(name: path, elementType: dataset.elementType, shape: dataset.shape))
-      datasets.append(dataset)
-    }
-    var metadata: [(key: String, value: String)] = []
-    for key in ["keras_version", "backend"] {
-      if let value = try HDF5.texts(key, of: weights)?.first { metadata.append((key, value)) }
+    for index in described.entries.indices where !used.contains(index) {
+      add(index, name: String(described.entries[index].name.dropFirst()), layer: nil, place: nil)
     }
     return WeightDirectory(
-      format: .keras, entries: entries, metadata: metadata, source: KerasSource(file: file, datasets: datasets))
+      format: format, entries: list.map(\.entry),
+      metadata: description.metadata.members.map { ($0.key, $0.value.string ?? "") },
+      source: KerasSource(source: described.source, indices: list.map(\.index)))
   }
 
-  private static func openGroup(_ path: String, _ file: borrowing HDF5Handle) throws(WeightFault) -> HDF5Handle {
-    try HDF5Handle(H5Gopen2(file.id, path, shim_H5P_DEFAULT()), "opening /\(path)", closing: H5Gclose)
-  }
-
-  /// A list of names, whole or in pieces.
-  private static func list(_ name: String, of group: borrowing HDF5Handle) throws(WeightFault) -> [String]? {
-    if let names = try HDF5.texts(name, of: group) { return names }
-    guard var names = try HDF5.texts(name + "0", of: group) else { return nil }
-    var piece = 1
-    while let more = try HDF5.texts(name + String(piece), of: group) {
-      names += more
-      piece += 1
+  /// The datasets of each group, by the numbers that are their names; others stand behind these.
+  private static func variables(_ entries: [WeightFile.Entry]) -> [String: [(index: Int, place: Int?)]] {
+    var groups: [String: [(index: Int, place: Int?)]] = [:]
+    for (index, entry) in entries.enumerated() {
+      guard let slash = entry.name.lastIndex(of: "/") else { continue }
+      let name = entry.name[entry.name.index(after: slash)...]
+      // Not `01`, nor `+1`.
+      let place = Int(name).flatMap { String($0) == name ? $0 : nil }
+      groups[String(entry.name[..<slash].dropFirst()), default: []].append((index, place))
     }
-    return names
+    return groups.mapValues { $0.sorted { ($0.place ?? .max, $0.index) < ($1.place ?? .max, $1.index) } }
   }
 
-  /// Visits every object, through hard links only.
-  private struct Walk {
-    var groups: Set<String> = []
-    var datasets: [String: HDF5Dataset] = [:]
-    /// The datasets' paths as they were met.
-    var order: [String] = []
-    private var count = 0
+  /// The name of the layer whose variables a group holds; nil for the optimizer's.
+  private static func layer(
+    of group: KerasDescription.Variables, _ names: (String) throws(WeightFault) -> String?
+  ) throws(WeightFault) -> String? {
+    let path = group.group.split(separator: "/").dropLast().joined(separator: "/")
+    if path == "optimizer" || path.hasPrefix("optimizer/") { return nil }
+    if let name = group.name { return name }
+    return try names(path) ?? path
+  }
 
-    mutating func collect(_ group: borrowing HDF5Handle, path: String, depth: Int) throws(WeightFault) {
-      guard depth <= depthLimit else { throw .keras(.tooDeep(limit: depthLimit)) }
-      for name in try HDF5.members(of: group, path, limit: objectLimit) {
-        count += 1
-        guard count <= objectLimit else { throw .keras(.tooManyObjects(limit: objectLimit)) }
-        let path = path.isEmpty ? name : path + "/" + name
-        // The link's kind is asked before it is followed.
-        guard shim_H5Lget_info_type(group.id, name) == H5L_TYPE_HARD else { throw .keras(.unsafeLink(path)) }
-        let object = try HDF5Handle(H5Oopen(group.id, name, shim_H5P_DEFAULT()), "opening \(path)", closing: H5Oclose)
-        switch H5Iget_type(object.id) {
-        case H5I_GROUP:
-          groups.insert(path)
-          try collect(object, path: path, depth: depth + 1)
-        case H5I_DATASET:
-          datasets[path] = try HDF5Dataset(object, path: path)
-          order.append(path)
-        default: break  // A named type: it holds no numbers.
-        }
-      }
+  /// What the process serves, read as the safetensors file that it looks like.
+  private static func readDescription(
+    of process: HDF5Process
+  ) throws(WeightFault) -> (WeightDirectory, KerasDescription) {
+    let directory: WeightDirectory
+    do throws(WeightFault) {
+      directory = try Safetensors.open(process)
+    } catch .safetensors(let fault) {
+      throw .keras(.readerUnbelievable(reason: fault.diagnosis.message))
     }
+    let text = directory.metadata.first { $0.key == HDF5Worker.descriptionKey }?.value ?? ""
+    do throws(PlatformError) {
+      if let description = KerasDescription(try JSONValue.parse(text)) { return (directory, description) }
+    } catch {
+      throw .keras(.readerUnbelievable(reason: error.description))
+    }
+    throw .keras(.readerUnbelievable(reason: "no description"))
   }
 }
 
-/// Reads datasets from an open file.
+/// The tensors in the order in which `KerasFile` lists them.
 private final class KerasSource: TensorSource {
-  /// Nil only while the file is being closed.
-  private var file: HDF5Handle?
-  private let datasets: [HDF5Dataset]
+  private let source: any TensorSource
+  /// The place in `source` of each entry.
+  private let indices: [Int]
 
-  init(file: consuming HDF5Handle, datasets: [HDF5Dataset]) {
-    self.file = consume file
-    self.datasets = datasets
+  init(source: any TensorSource, indices: [Int]) {
+    self.source = source
+    self.indices = indices
   }
 
-  deinit {
-    HDF5.lock.lock()
-    file = nil
-    HDF5.lock.unlock()
-  }
-
-  func tensor(at index: Int) throws(WeightFault) -> HostTensor {
-    HDF5.lock.lock()
-    defer { HDF5.lock.unlock() }
-    switch file {
-    case .some(let file): return try datasets[index].read(from: file)
-    case .none: preconditionFailure("the file was closed")
-    }
-  }
+  func tensor(at index: Int) throws(WeightFault) -> HostTensor { try source.tensor(at: indices[index]) }
 }

@@ -42,13 +42,17 @@ public enum KerasWriter {
 
 /// A file of libhdf5 in memory. Whatever of its calls fails, memory was the reason: nothing here comes from strangers.
 private enum HDF5Image {
+  /// The library is built without thread safety on Debian: every call of it in this process stands inside, but for those that
+  /// ask its version.
+  private static let lock = NSLock()
+
   /// The bytes of the file. `path` is the file that errors name.
   static func make(
     _ path: String, _ entries: [WeightFile.Entry], _ metadata: [(key: String, value: String)],
     _ tensor: (Int) -> HostTensor
   ) throws(PlatformError) -> [UInt8] {
-    HDF5.lock.lock()
-    defer { HDF5.lock.unlock() }
+    lock.lock()
+    defer { lock.unlock() }
     _ = shim_H5Eset_auto2_off()
     let file = try create(path)
     var layers: [(name: String, entries: Range<Int>)] = []

@@ -35,10 +35,6 @@ enum TorchArchive {
   /// The folder that all records are in, with its slash.
   private static func root(of zip: ZipArchive) throws(WeightFault) -> String {
     func folder(_ name: String) -> String { String(name.prefix { $0 != "/" }) + "/" }
-    // A Keras 3 archive has no folder; it is named for what it is before the folders are compared.
-    if ["metadata.json", "config.json", "model.weights.h5"].allSatisfy({ zip.size(of: $0) != nil }) {
-      throw .format(.keras3Archive)
-    }
     guard zip.names.contains(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }), let first = zip.names.first
     else { throw .format(.zipWithoutWeights) }
     let root = folder(first)

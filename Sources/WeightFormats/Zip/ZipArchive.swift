@@ -17,7 +17,6 @@ final class ZipArchive {
   /// DEFLATE cannot pack more than about 1032 bytes into one (zlib's technical details).
   private static let ratioLimit = 1100
   private static let sizeLimit = 8 << 30
-  /// Bytes that are held of an entry that is read for its checksum alone.
 
   init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
     let directory = try ZipDirectory(reader)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import Platform
+import WeightFormats
 
 /// Measures chexnet, row by row.
 @main
@@ -44,6 +45,11 @@ struct Bench: ParsableCommand {
 
   @Flag(help: "Print one JSON document instead of the table.")
   var json = false
+
+  static func main() {
+    HDF5Worker.serveIfAsked()
+    main(nil)
+  }
 
   func validate() throws {
     if let gradientErrors, gradientErrors < 1 {

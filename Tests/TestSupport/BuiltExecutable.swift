@@ -1,0 +1,9 @@
+import Foundation
+import Platform
+
+/// The `chexnet` that was built beside the test bundle.
+public let builtExecutable = URL(fileURLWithPath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
+  .appendingPathComponent("chexnet").path
+
+/// Makes `builtExecutable` what is started to read HDF5 files: the test runner itself does not know how.
+let startsBuiltExecutable: Void = { ChildProcess.program = builtExecutable }()
