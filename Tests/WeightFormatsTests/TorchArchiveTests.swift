@@ -80,7 +80,7 @@ import Testing
         archiveBytes([("a/data.pkl", pickle), ("a/data/0", zeros), ("a/data/1", zeros), ("a/version", [0x33])]),
         to: path,
         overwriting: false)
-      #expect(throws: WeightFormatError(path: path, fault: .torch(.readTooOften(limit: 2 << 30)))) {
+      #expect(throws: WeightFormatError(path: path, fault: .torch(.readTooOften(limit: 1 << 30)))) {
         try WeightFile.open(path: path).tensors()
       }
     }
@@ -93,6 +93,19 @@ import Testing
       0x85, 0x4B, 1, 0x85, 0x89,
     ]
       + Array("NtR".utf8)
+  }
+
+  @Test func `inflating over and over has an end`() throws {
+    // Sixty times one element of each of two deflated storages of 5 MiB.
+    let path = fixture("weight-files/torch/inflated-in-turns.pt")
+    let file = try WeightFile.open(path: path)
+    let error = #expect(throws: WeightFormatError.self) { try file.tensors() }
+    guard case .zip(.bomb("a/data/1", _, let size)) = error?.fault else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(size == 52 * 5 << 20)
+    #expect(error?.diagnosis.exit == .unsafeFile)
   }
 
   @Test func `names that are together longer than any network's are refused`() throws {

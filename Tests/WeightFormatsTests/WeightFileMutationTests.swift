@@ -1,5 +1,6 @@
 import Foundation
 import Platform
+import Tensors
 import TestSupport
 import Testing
 
@@ -54,12 +55,13 @@ import Testing
     deinit { close(descriptor) }
 
     /// Opens what `bytes` are as a weight file, and reads every tensor.
-    func read(_ bytes: [UInt8]) throws(WeightFault) {
+    @discardableResult
+    func read(_ bytes: [UInt8]) throws(WeightFault) -> NamedTensors {
       let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
       precondition(written == bytes.count && ftruncate(descriptor, off_t(bytes.count)) == 0, "the scratch file fails")
       do throws(WeightFormatError) {
         let file = try WeightFile.open(path: path, options: .init(allowModulePickle: true, allowDangerousGlobals: true))
-        _ = try file.tensors()
+        return try file.tensors()
       } catch {
         throw error.fault
       }
@@ -84,15 +86,18 @@ import Testing
     ]
     .map { name in
       let bytes = try base(name)
-      return (bytes: bytes, records: Mutator.zipRecords(bytes))
+      let tensors = try WeightFile.open(path: fixture("weight-files/" + name)).tensors()
+      return (bytes: bytes, records: Mutator.zipRecords(bytes), tensors: tensors)
     }
     try inTemporaryFolder { folder in
       let scratch = try Scratch(folder)
       let outcomes = mutate(seed: 1) { mutator throws(WeightFault) in
-        let (bytes, records) = mutator.pick(bases)
+        let (bytes, records, tensors) = mutator.pick(bases)
         var changed = bytes
         for _ in 0...mutator.below(3) { mutator.changeZip(&changed, records: records) }
-        try scratch.read(changed)
+        // Checksums protect the contents, so what is accepted holds what it held.
+        let read = try scratch.read(changed)
+        #expect(read.names == tensors.names && read.names.allSatisfy { read[$0] == tensors[$0] })
       }
       #expect(outcomes.accepted > 100)
       for fault in [
@@ -222,7 +227,10 @@ import Testing
       if mutator.chance(1, in: 10) { mutator.changeBytes(&tensors) }
       let file = MemoryBytes(bytes: littleEndian(Int(truncatingIfNeeded: length), 8) + text + tensors)
       let directory = try Safetensors.open(file)
-      for index in directory.entries.indices { _ = try directory.source.tensor(at: index) }
+      var count = 0
+      for index in directory.entries.indices { count += try directory.source.tensor(at: index).bytes.count }
+      // Tensors tile the bytes behind the header.
+      #expect(count == text.count + tensors.count - Int(length))
     }
     #expect(outcomes.accepted > 100)
     for fault in [

@@ -171,12 +171,17 @@ def make_torch_lies():
     }
     # 2,100 views of one storage of 4 MiB: more than is read from one file.
     many = b"\x80\x02](" + pickled_tensor(count=1 << 20, size=(1 << 20,), stride=(1,)) + b"q\0" + b"h\0" * 2099 + b"e."
+    # One element of each of two storages of 5 MiB, sixty times.
+    one, two = (pickled_tensor(key, 5 << 18, size=(1,), stride=(1,)) for key in "01")
+    turns = b"\x80\x02](" + one + b"q\0" + two + b"q\1" + b"h\0h\1" * 59 + b"e."
     lies |= {
         "hidden-upper-case": zip_bytes(archive(extra=[record("a/DATA.PKL", b"N.")])),
         "pickle-too-long": zip_bytes(
             [deflated("a/data.pkl", bytes(17 << 20)), record("a/data/0", FLOATS), record("a/version", b"3\n")]),
         "too-large": zip_bytes([
             record("a/data.pkl", many), deflated("a/data/0", bytes(4 << 20)), record("a/version", b"3\n")]),
+        "inflated-in-turns": zip_bytes([
+            record("a/data.pkl", turns), *(deflated(f"a/data/{key}", bytes(5 << 20)) for key in (0, 1)), record("a/version", b"3\n")]),
         "odd-members": zip_bytes(archive(extra=[
             record("a/data.bin", b"\x80\x02" + global_("os system") + text("id") + b"\x85R."),
             record("a/weights.dat", b"cos\nsystem\n(S'id'\ntR."), record("a/inner.zip", zip_bytes(archive())),

@@ -16,7 +16,7 @@ final class TorchSource: TensorSource {
   /// Blocks over this many bytes (all parameters of a network in one, say) are read in the parts that tensors view.
   private static let blockLimit = 4 << 20
   /// Bytes that may be read beyond those of the tensors: of storages of which little is wanted, or that are read again.
-  private static let excessLimit = 2 << 30
+  private static let excessLimit = 1 << 30
 
   private let storages: any TorchStorages
   private let leaves: [TorchTree.Leaf]

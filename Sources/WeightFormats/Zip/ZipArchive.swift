@@ -25,7 +25,7 @@ final class ZipArchive {
   /// Beyond that, how many bytes they may have for one in the file. Trained numbers hardly deflate at all.
   private static let freeRatio = 16
   /// Bytes of entries that may be inflated again, because tensors of several storages take turns.
-  private static let repeatLimit = 2 << 30
+  private static let repeatLimit = 256 << 20
   /// Bytes that are held of an entry that is read for its checksum alone.
   private static let pieceSize = 1 << 20
 
