@@ -31,7 +31,11 @@ enum ForeignFile {
   }
 
   private static func isText(_ head: [UInt8]) -> Bool {
-    head.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D } && head.count > 8
+    guard head.count > 8, head.allSatisfy({ $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }) else {
+      return false
+    }
+    // The last character may be cut.
+    return (0..<4).contains { String(validating: head.dropLast($0), as: UTF8.self) != nil }
   }
 
   private static func text(_ head: [UInt8]) -> FormatFault? {

@@ -22,6 +22,23 @@ import WeightFormats
       ["state_dict.", "module.", "densenet121."]
     ),
     ("weights.safetensors", "PyTorch, torchvision's names", []),
+    ("module.pt", "PyTorch, torchvision's names", []), ("module-stream.pth", "PyTorch, torchvision's names", []),
+    ("jrzech.pt", "PyTorch, torchvision's names", ["model."]),
+    ("jrzech-torch-03.pth", "PyTorch, torchvision's old names (norm.1)", ["model."]),
+    (
+      "checkpoint-adam-stream.pth.tar", "PyTorch, torchvision's names", ["state_dict.", "module.", "densenet121."]
+    ),
+    (
+      "arnoweng-torch-03.pth.tar", "PyTorch, torchvision's old names (norm.1)",
+      ["state_dict.", "module.", "densenet121."]
+    ),
+    ("monai.pt", "PyTorch, MONAI's names (layers.norm1)", []), ("flat.pt", "PyTorch, torchvision's names", []),
+    ("channels-last.pt", "PyTorch, torchvision's names", []),
+    (
+      "hpu-rsck.pth",
+      "PyTorch, convolutions as [R, S, C, K], as the reference implementation saved them on Gaudis in 2022",
+      ["module.", "densenet121."]
+    ),
     ("keras-old-names.h5", "Keras, names of keras-applications (conv1/conv)", []),
     ("keras3-saved.h5", "Keras, names of Keras 3 (conv1_conv)", []),
     ("keras-nested.h5", "Keras, names of Keras 3 (conv1_conv), inside another model", []),
@@ -39,6 +56,30 @@ import WeightFormats
     #expect(result.checkpoint.metadata.classes == ["class_0", "class_1", "class_2"])
     #expect(result.checkpoint.metadata.preprocessing == .imageNet())
     #expect(try result.checkpoint.metadata.source?.sha256 == SHA256.hex(ofFile: Self.network(name)))
+  }
+
+  @Test(arguments: [
+    ("xrv-module-stream.pt", true), ("xrv-torch-13.pt", true), ("xrv-state.pt", true),
+  ])
+  func `torchxrayvision's network comes with its preprocessing and its findings`(name: String, hasPoints: Bool) throws {
+    let result = try WeightImport.run(path: Self.network(name))
+    let expected = try JSONValue.parse(FileReader.contents(of: Self.network("expected-xrv.json")))
+    #expect(result.checkpoint.tensorDigest == expected["tensors_sha256"]?.string)
+    #expect(result.report.dialect == "PyTorch, torchxrayvision's network")
+    #expect(result.checkpoint.metadata.architecture.inputChannels == 1)
+    #expect(result.checkpoint.metadata.preprocessing == .torchXRayVision())
+    #expect(result.checkpoint.metadata.classes == ClassNames.torchXRayVision)
+    #expect(result.report.unused.contains { $0.reason.hasPrefix("operating points") } == hasPoints)
+  }
+
+  @Test func `a module of an unknown class is read only when told to`() throws {
+    let path = Self.network("unknown-class.pt")
+    let refused = #expect(throws: CheckpointError.self) { try WeightImport.run(path: path) }
+    #expect(refused?.diagnosis.id == "pickle.unknown-global")
+    #expect(refused?.diagnosis.exit == .unsafeFile)
+    let result = try WeightImport.run(path: path, options: ImportOptions(reading: .init(allowModulePickle: true)))
+    #expect(try result.checkpoint.tensorDigest == expectedDigest())
+    #expect(result.report.warnings.contains { $0.contains("__main__.Net") })
   }
 
   @Test func `an imported checkpoint saves, loads and imports again as it is`() throws {

@@ -8,7 +8,9 @@ import Testing
 @Suite struct PickleInterpreterTests {
   @Test(arguments: [
     ("truncated", PickleFault.truncated), ("trailing-bytes", .trailingBytes(offset: 141)),
-    ("protocol-1", .unsupportedProtocol(1)), ("unsupported-opcode", .unsupportedOpcode(0x69, offset: 3)),
+    ("protocol-1", .unsupportedProtocol(1)), ("unsupported-opcode", .dangerousGlobal("os.system")),
+    ("extension", .unsupportedOpcode(0x82, offset: 2)),
+    ("instance", .unsupportedOpcode(0x69, offset: 3)), ("malformed-and-dangerous", .dangerousGlobal("os.system")),
     ("os-system", .dangerousGlobal("os.system")), ("posix-system", .dangerousGlobal("posix.system")),
     ("builtins-eval", .dangerousGlobal("builtins.eval")), ("torch-load", .dangerousGlobal("torch.load")),
     ("stack-global", .dangerousGlobal("os.system")),
@@ -24,6 +26,24 @@ import Testing
     ("tensor-negative-stride", beyond("[2, 2]", "[-2, 1]", 0)),
     ("tensor-larger-than-storage", beyond("[1048576, 1048576]", "[0, 0]", 0)),
     ("complex-tensor", .unsupportedElements("torch.ComplexFloatStorage")),
+    ("conjugated", .malformedTensor(reason: "it is a conjugated or negated view")),
+    ("storage-class", .malformedStorage(reason: "its class is no storage")),
+    ("storage-view-outside", .malformedStorage(reason: "its view lies outside of it")),
+    ("storage-id-no-tuple", .malformedStorage(reason: "a persistent id is no tuple")),
+    ("tensor-dimensions", .malformedTensor(reason: "expected a storage, an offset, a size and strides")),
+    ("tensor-ranks-differ", beyond("[2, 2]", "[1]", 0)),
+    ("tensor-size-overflow", beyond("[4611686018427387904, 8]", "[0, 0]", 0)),
+    ("parameter-without-tensor", .malformedTensor(reason: "a parameter without a tensor")),
+    ("key-without-value", .wrongOperand(offset: 10, reason: "a key has no value")),
+    ("call-of-no-function", .wrongOperand(offset: 4, reason: "something that is no function is called")),
+    ("call-without-tuple", .wrongOperand(offset: 28, reason: "the arguments of a call are no tuple")),
+    ("call-of-storage", .wrongOperand(offset: 23, reason: "a class that is not called in weights is called")),
+    (
+      "ordered-of-text",
+      .wrongOperand(offset: 34, reason: "an OrderedDict is made of something that is no list of pairs")
+    ),
+    ("global-of-numbers", .wrongOperand(offset: 6, reason: "the name of a class is no text")),
+    ("items-for-none", .wrongOperand(offset: 6, reason: "items are added to something that is no set")),
   ])
   func `refuses a pickle that lies`(name: String, fault: PickleFault) {
     let path = fixture("weight-files/pickle/\(name).pt")
@@ -33,6 +53,16 @@ import Testing
   private static func beyond(_ size: String, _ strides: String, _ offset: Int) -> PickleFault {
     .malformedTensor(
       reason: "size \(size), strides \(strides) and offset \(offset) reach beyond its storage of 4 elements")
+  }
+
+  @Test func `a tensor in an object of an unknown class is read only when told to`() throws {
+    let path = fixture("weight-files/pickle/through-unknown.pt")
+    let file = try WeightFile.open(path: path)
+    #expect(file.globals.filter(\.isUnknown).map(\.name) == ["mystery.Box"])
+    let error = #expect(throws: WeightFormatError.self) { try file.tensors() }
+    #expect(error?.fault == .pickle(.throughUnknownGlobal(tensor: "w.0", global: "mystery.Box")))
+    #expect(error?.diagnosis.exit == .unsafeFile)
+    #expect(try WeightFile.open(path: path, options: .init(allowModulePickle: true)).tensors().names == ["w.0"])
   }
 
   @Test func `a dangerous function is unsafe, named, and not run`() throws {
@@ -61,8 +91,31 @@ import Testing
     #expect(throws: WeightFault.pickle(.limit(what: "memos", limit: 300_000))) {
       try run([0x4E, 0x94, 0x30], 300_001)
     }
-    #expect(throws: WeightFault.pickle(.limit(what: "operations", limit: 4_000_000))) {
-      try run([0x4E, 0x30], 2_000_001)
+    #expect(throws: WeightFault.pickle(.limit(what: "operations", limit: 2_000_000))) {
+      try run([0x4E, 0x30], 1_000_001)
+    }
+    #expect(throws: WeightFault.pickle(.limit(what: "containers", limit: 300_000))) { try run([0x7D, 0x30], 300_001) }
+  }
+
+  @Test func `items, names and texts are bounded`() {
+    func run(_ operations: [UInt8]) throws { _ = try PickleInterpreter.run([0x80, 4] + operations + [0x2E]) }
+    // A call that copies a list of 20,000 pairs, 20,000 times.
+    let list = [0x5D, 0x28] + [[UInt8]](repeating: [0x4E, 0x4E, 0x86], count: 20_000).joined() + [0x65, 0x85]
+    let calls = [[UInt8]](repeating: [0x68, 0, 0x68, 1, 0x52, 0x30], count: 20_000).joined()
+    #expect(throws: WeightFault.pickle(.limit(what: "items in containers", limit: 500_000))) {
+      try run(Array("ccollections\nOrderedDict\nq\0".utf8) + list + [0x71, 1] + calls)
+    }
+    #expect(throws: WeightFault.pickle(.limit(what: "functions and classes", limit: 1000))) {
+      try run((0...1000).flatMap { Array("ca\n\($0)\n0".utf8) })
+    }
+    let long = [UInt8](repeating: 0x61, count: (4 << 20) + 1)
+    for code: UInt8 in [0x58, 0x42, 0x54] {
+      #expect(throws: WeightFault.pickle(.limit(what: "bytes in a text", limit: 4 << 20))) {
+        try run([code] + littleEndian(long.count, 4) + long)
+      }
+    }
+    #expect(throws: WeightFault.pickle(.limit(what: "bytes in a line", limit: 4096))) {
+      try run([0x63] + long.prefix(4097) + [0x0A])
     }
   }
 

@@ -78,7 +78,13 @@ import Testing
 
 @Suite struct WeightFileTests {
   @Test(arguments: [
-    ("empty.pt", FormatFault.empty), ("unknown.pt", .unknown(firstBytes: [1, 2, 3, 4, 5, 6, 7, 8])),
+    ("image.jpg", FormatFault.jpeg), ("model.onnx", .onnx), ("array.npy", .numpy), ("model.gguf", .gguf),
+    ("error.pth", .text(beginning: #"{"error": "Repository not found", "code""#)),
+    ("binary.pt", .unknown(firstBytes: [UInt8](repeating: 0xFF, count: 8))),
+    ("packed.gz", .compressed("gzip", unpack: "gunzip")), ("packed.bz2", .compressed("bzip2", unpack: "bunzip2")),
+    ("packed.xz", .compressed("xz", unpack: "unxz")), ("packed.zst", .compressed("zstd", unpack: "unzstd")),
+    ("packed.7z", .compressed("7z", unpack: "7z x")), ("packed.rar", .compressed("rar", unpack: "unrar x")),
+    ("empty.pt", .empty), ("unknown.pt", .unknown(firstBytes: [1, 2, 3, 4, 5, 6, 7, 8])),
     ("image.png", .png), ("image.dcm", .dicom),
     ("legacy.tar", .torchLegacyTar), ("page.pth", .html), ("pointer.safetensors", .gitLFSPointer),
     ("keras-shards.weights.json", .shardIndex),

@@ -57,7 +57,7 @@ extension PickleInterpreter {
     switch target {
     // The `_metadata` of a state_dict: version numbers of modules.
     case .dictionary, .inert: return
-    case .object(let place): heap.objects[place].state = state
+    case .object(let place): heap.setState(state, ofObject: place)
     // PyTorch before 0.4: whether gradients are taken, and hooks.
     case .tensor where heap.isTuple(state): return
     case .none, .bool, .integer, .float, .text, .bytes, .tuple, .list, .global, .storage, .tensor:

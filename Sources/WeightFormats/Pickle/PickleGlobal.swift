@@ -105,36 +105,52 @@ enum PickleGlobal: Equatable {
   ]
 
   /// By which attacks act, wherever in a name: `torch.serialization.os.system` is `os.system`.
-  private static let dangerousParts: Set<String> = [
-    "os", "posix", "nt", "sys", "subprocess", "socket", "eval", "exec", "getattr", "__builtins__", "__globals__",
-    "__subclasses__", "__getattribute__", "__reduce__", "__reduce_ex__", "__import__",
-  ]
+  private static let dangerousParts = words(
+    """
+    os posix nt sys subprocess socket eval exec getattr __builtins__ __globals__ __dict__ __class__ __bases__ __mro__
+    __subclasses__ __getattribute__ __reduce__ __reduce_ex__ __import__ __code__ __loader__ __spec__
+    """)
 
-  /// Modules of Python that start programs, load code or other pickles, or reach files and the network.
-  private static let dangerousModules: Set<String> = [
-    "importlib", "imp", "pkgutil", "runpy", "shutil", "pty", "pickle", "_pickle", "cPickle", "dill", "cloudpickle",
-    "joblib",
-    "marshal", "shelve", "ctypes", "_ctypes", "cffi", "code", "codeop", "commands", "popen2", "webbrowser", "platform",
-    "asyncio", "multiprocessing", "concurrent", "_posixsubprocess", "signal", "pdb", "bdb", "doctest", "timeit",
-    "trace",
-    "profile", "cProfile", "idlelib", "lib2to3", "pip", "ensurepip", "venv", "distutils", "setuptools", "site",
-    "tempfile",
-    "operator", "_operator", "inspect", "gc", "threading", "_thread", "http", "urllib", "urllib2", "requests",
-    "httplib",
-    "ftplib", "smtplib", "telnetlib", "xmlrpc", "aiohttp", "ssl", "sqlite3", "tarfile", "zipfile",
+  /// Modules that start programs, load code or other pickles, or reach files, the network or Python itself.
+  private static let dangerousModules = words(
+    """
+    importlib imp _imp _frozen_importlib _frozen_importlib_external zipimport pkgutil pkg_resources runpy shutil pty
+    pickle _pickle cPickle dill cloudpickle joblib marshal shelve ctypes _ctypes cffi code codeop commands popen2
+    webbrowser antigravity platform asyncio multiprocessing concurrent _posixsubprocess signal _signal pdb bdb doctest
+    timeit trace profile cProfile _lsprof idlelib lib2to3 pip ensurepip venv distutils setuptools site sysconfig
+    compileall py_compile zipapp tempfile operator _operator inspect gc threading _thread http urllib urllib2 urllib3
+    requests httplib httpx aiohttp ftplib smtplib smtpd telnetlib imaplib poplib nntplib xmlrpc socketserver websockets
+    paramiko pexpect ssl _ssl sqlite3 tarfile zipfile fileinput linecache mmap fcntl pydoc cgitb _osx_support
+    _aix_support _pyrepl IPython
+    """)
+
+  /// Parts of libraries that do the same.
+  private static let dangerousPackages = [
+    "test.support.", "logging.config.", "logging.handlers.", "numpy.testing.", "numpy.f2py.", "numpy.distutils.",
+    "torch.hub.",
+    "torch.jit.", "torch.fx.", "torch.ops.", "torch.package.", "torch._dynamo.", "torch._inductor.",
+    "torch.distributed.rpc.", "torch.multiprocessing.", "torch.testing.", "torch.utils.bottleneck.",
+    "torch.utils.collect_env.", "torch.utils.cpp_extension.", "torch.utils._config_module.",
+    "torch.utils.data.datapipes.", "torch.utils.model_zoo.",
   ]
 
   /// Functions, of whatever module, that do the same.
-  private static let dangerousFunctions: Set<String> = [
-    "setattr", "delattr", "execfile", "open", "compile", "globals", "locals", "vars", "input", "breakpoint", "load",
-    "_load",
-    "loads", "load_url", "load_state_dict_from_url", "system", "popen", "runstring", "getlinesfrom_url",
-  ]
+  private static let dangerousFunctions = words(
+    """
+    setattr delattr execfile apply open open_code FileIO FileHandler file compile globals locals vars input breakpoint
+    exit quit load _load loads unsafe_load full_load load_url load_state_dict_from_url _load_from_bytes read_pickle
+    system popen runstring getlinesfrom_url FunctionType LambdaType CodeType MethodType write_text write_bytes unlink
+    rmtree _get_command_stdout
+    """)
+
+  private static func words(_ text: String) -> Set<String> {
+    Set(text.split(whereSeparator: \.isWhitespace).map(String.init))
+  }
 
   private static func trust(inClass name: String) -> Trust {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     if parts.contains(where: dangerousParts.contains) || parts.first.map(dangerousModules.contains) == true
-      || parts.last.map(dangerousFunctions.contains) == true
+      || parts.last.map(dangerousFunctions.contains) == true || dangerousPackages.contains(where: name.hasPrefix)
     {
       return .dangerous
     }

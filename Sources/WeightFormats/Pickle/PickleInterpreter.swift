@@ -5,10 +5,13 @@
 /// stack, the containers and the texts are bounded, and values own nothing, so a hostile pickle can cost neither stack nor
 /// more than some megabytes beyond its size.
 struct PickleInterpreter {
-  static let operationLimit = 4_000_000
+  static let operationLimit = 2_000_000
   static let stackLimit = 200_000
   static let memoLimit = 300_000
   static let containerLimit = 300_000
+  /// Items of all containers. A call can copy a list, so they are not bounded by the operations.
+  static let itemLimit = 500_000
+  static let globalLimit = 1_000
   /// Bytes of one text or string of bytes: the source text of a module's class is the longest in use.
   static let textLimit = 4 << 20
   static let lineLimit = 4096
@@ -34,13 +37,27 @@ struct PickleInterpreter {
   /// The value that the pickle at the front of `input` builds, and where it ends.
   static func run(_ input: PickleInput) throws(WeightFault) -> (value: PickleValue, heap: PickleHeap, end: Int) {
     var machine = PickleInterpreter(input)
-    for _ in 0..<operationLimit {
-      if let value = try machine.step() { return (value, machine.heap, machine.input.offset) }
-      guard machine.heap.containerCount <= containerLimit else {
-        throw .pickle(.limit(what: "containers", limit: containerLimit))
+    do throws(WeightFault) {
+      let value = try machine.run()
+      return (value, machine.heap, machine.input.offset)
+    } catch {
+      // A pickle that asks for something that harms is unsafe, however malformed it is besides.
+      try machine.heap.refuseDangerousGlobals()
+      throw error
+    }
+  }
+
+  private mutating func run() throws(WeightFault) -> PickleValue {
+    for _ in 0..<Self.operationLimit {
+      if let value = try step() { return value }
+      guard heap.containerCount <= Self.containerLimit else {
+        throw .pickle(.limit(what: "containers", limit: Self.containerLimit))
+      }
+      guard heap.itemCount <= Self.itemLimit else {
+        throw .pickle(.limit(what: "items in containers", limit: Self.itemLimit))
       }
     }
-    throw .pickle(.limit(what: "operations", limit: operationLimit))
+    throw .pickle(.limit(what: "operations", limit: Self.operationLimit))
   }
 
   func wrongOperand(_ reason: String) -> WeightFault { .pickle(.wrongOperand(offset: place, reason: reason)) }
@@ -119,6 +136,10 @@ struct PickleInterpreter {
     case UInt8(ascii: "c"):
       let module = try input.line(limit: Self.lineLimit)
       try pushGlobal(module, try input.line(limit: Self.lineLimit))
+    case UInt8(ascii: "i"):  // INST, which calls what it names: not done, but said
+      let module = try input.line(limit: Self.lineLimit)
+      try pushGlobal(module, try input.line(limit: Self.lineLimit))
+      throw .pickle(.unsupportedOpcode(code, offset: place))
     case 0x93:  // STACK_GLOBAL
       guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
         throw wrongOperand("the name of a class is no text")
@@ -244,6 +265,9 @@ struct PickleInterpreter {
   private mutating func pushGlobal(_ module: String, _ name: String) throws(WeightFault) {
     let global = PickleGlobal("\(module).\(name)")
     heap.note(global, named: "\(module).\(name)")
+    guard heap.globals.count <= Self.globalLimit else {
+      throw .pickle(.limit(what: "functions and classes", limit: Self.globalLimit))
+    }
     try push(.global(global))
   }
 
@@ -251,24 +275,18 @@ struct PickleInterpreter {
 
   private mutating func append(_ values: [PickleValue]) throws(WeightFault) {
     switch try top() {
-    case .list(let place): heap.lists[place] += values
-    case .object(let place): heap.objects[place].items += values
+    case .list(let place): heap.append(values, toList: place)
+    case .object(let place): heap.append(values, toObject: place)
     default: throw wrongOperand("items are appended to something that is no list")
     }
   }
 
   mutating func set(_ items: [PickleValue], in target: PickleValue) throws(WeightFault) {
     guard items.count.isMultiple(of: 2) else { throw wrongOperand("a key has no value") }
-    let place: Int
     switch target {
-    case .dictionary(let dictionary): place = dictionary
-    case .object(let object):
-      heap.objects[object].items += items
-      return
+    case .dictionary(let place): heap.set(items, inDictionary: place)
+    case .object(let place): heap.append(items, toObject: place)
     default: throw wrongOperand("keys are set in something that is no dictionary")
-    }
-    for index in stride(from: 0, to: items.count, by: 2) {
-      heap.dictionaries[place].append((items[index], items[index + 1]))
     }
   }
 }

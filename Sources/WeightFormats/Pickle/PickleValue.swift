@@ -25,11 +25,13 @@ enum PickleValue: Equatable {
 /// Where everything that a pickle builds is kept.
 struct PickleHeap {
   private(set) var tuples: [[PickleValue]] = []
-  var lists: [[PickleValue]] = []
-  var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
+  private(set) var lists: [[PickleValue]] = []
+  private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
   private(set) var storages: [PickleStorage] = []
   private(set) var tensors: [PickleTensor] = []
-  var objects: [PickleObject] = []
+  private(set) var objects: [PickleObject] = []
+  /// Of all containers.
+  private(set) var itemCount = 0
   /// Every function and class that the pickle names, once, in the order of their first mention.
   private(set) var globals: [(name: String, global: PickleGlobal)] = []
   private var seenGlobals: Set<String> = []
@@ -42,6 +44,18 @@ struct PickleHeap {
     if seenGlobals.insert(name).inserted { globals.append((name, global)) }
   }
 
+  /// Throws where a function or class that harms is named.
+  func refuseDangerousGlobals() throws(WeightFault) {
+    if let (name, _) = globals.first(where: { $0.global.trust == .dangerous }) {
+      throw .pickle(.dangerousGlobal(name))
+    }
+  }
+
+  /// Adds the globals of another pickle.
+  mutating func note(_ others: [(name: String, global: PickleGlobal)]) {
+    for (name, global) in others { note(global, named: name) }
+  }
+
   func isTuple(_ value: PickleValue) -> Bool {
     if case .tuple = value { true } else { false }
   }
@@ -52,11 +66,13 @@ struct PickleHeap {
   }
 
   mutating func tuple(_ values: [PickleValue]) -> PickleValue {
+    itemCount += values.count
     tuples.append(values)
     return .tuple(tuples.count - 1)
   }
 
   mutating func list(_ values: [PickleValue] = []) -> PickleValue {
+    itemCount += values.count
     lists.append(values)
     return .list(lists.count - 1)
   }
@@ -65,6 +81,26 @@ struct PickleHeap {
     dictionaries.append([])
     return .dictionary(dictionaries.count - 1)
   }
+
+  mutating func append(_ values: [PickleValue], toList place: Int) {
+    itemCount += values.count
+    lists[place] += values
+  }
+
+  mutating func append(_ values: [PickleValue], toObject place: Int) {
+    itemCount += values.count
+    objects[place].items += values
+  }
+
+  /// `items`: keys and values in turn.
+  mutating func set(_ items: [PickleValue], inDictionary place: Int) {
+    itemCount += items.count
+    for index in stride(from: 0, to: items.count, by: 2) {
+      dictionaries[place].append((items[index], items[index + 1]))
+    }
+  }
+
+  mutating func setState(_ state: PickleValue, ofObject place: Int) { objects[place].state = state }
 
   mutating func storage(_ storage: PickleStorage) -> PickleValue {
     storages.append(storage)

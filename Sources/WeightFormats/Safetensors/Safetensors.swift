@@ -7,8 +7,9 @@ import Tensors
 /// Invariant of what `open` accepts: the tensors, by their offsets, tile the rest of the file without hole or overlap, and
 /// each has as many bytes as its shape and type say.
 public enum Safetensors {
-  /// Bytes of a header at the most, as the format's own implementation has it.
-  static let headerLimit = 100_000_000
+  /// Bytes of a header at the most. The format allows 100 MB, which as JSON in memory are gigabytes; a DenseNet-264 with the state
+  /// of its optimizer needs half a megabyte.
+  static let headerLimit = 4 << 20
 
   static let metadataKey = "__metadata__"
 

@@ -26,7 +26,7 @@ public enum SafetensorsFault: Equatable, Sendable {
     case .truncatedHeader(let needed, let size):
       bad("truncated", "the file is truncated: its header needs \(needed) bytes, it has \(size)", "copy it again")
     case .headerTooLong(let bytes):
-      bad("header-too-long", "the header claims \(bytes) bytes; the format allows \(Safetensors.headerLimit)")
+      bad("header-too-long", "the header claims \(bytes) bytes; at most \(Safetensors.headerLimit) are read")
     case .headerNotObject: bad("header-not-object", "the header does not begin with '{'")
     case .malformedHeader(let error): bad("malformed-header", "the header is no JSON object: \(error)")
     case .malformedMetadata(let key):

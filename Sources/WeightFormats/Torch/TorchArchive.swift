@@ -4,7 +4,7 @@ import Tensors
 /// The zip archive that `torch.save` writes since PyTorch 1.6: in one folder, `data.pkl` (the object, its tensors as views of
 /// storages), `data/<key>` (the storages), and a few small records.
 enum TorchArchive {
-  private static let pickleLimit = 64 << 20
+  private static let pickleLimit = 16 << 20
 
   /// Reads and checks the directory, the pickle and the storages' sizes.
   static func open(_ zip: ZipArchive, _ options: WeightFile.Options) throws(WeightFault) -> WeightDirectory {
@@ -18,6 +18,7 @@ enum TorchArchive {
     let isBigEndian = try self.isBigEndian(zip, root)
     guard let pickle = try zip.contents(of: pickleName) else { throw .torch(.missingRecord(pickleName)) }
     let (value, heap) = try PickleInterpreter.run(pickle)
+    if !options.allowDangerousGlobals { try heap.refuseDangerousGlobals() }
     let tree = try TorchTree(value, heap: heap)
     for leaf in tree.leaves {
       let record = root + "data/" + leaf.tensor.storage.key

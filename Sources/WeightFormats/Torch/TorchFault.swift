@@ -11,6 +11,10 @@ public enum TorchFault: Equatable, Sendable {
   case wrongStorageSize(record: String, expected: Int, found: Int)
   /// The values stand too deep, or too often, inside each other.
   case tooManyValues(limit: Int)
+  /// Tensors' names are longer, all together, than any network's.
+  case tooMuchText(limit: Int)
+  /// Tensors of several storages take turns so often that reading them reads the file over and over.
+  case readTooOften(limit: Int)
   /// A stream whose parts are not the ones that PyTorch writes.
   case unknownStream(reason: String)
   case truncatedStream(key: String)
@@ -34,6 +38,14 @@ public enum TorchFault: Equatable, Sendable {
       Diagnosis(
         id: "torch.too-many-values", exit: .unsafeFile,
         message: "torch: more than \(limit) values, or values too deep inside each other")
+    case .tooMuchText(let limit):
+      Diagnosis(
+        id: "torch.too-much-text", exit: .unsafeFile,
+        message: "torch: the names of its tensors and the texts beside them have more than \(limit) bytes")
+    case .readTooOften(let limit):
+      Diagnosis(
+        id: "torch.read-too-often", exit: .unsafeFile,
+        message: "torch: its tensors take turns in such a way that over \(limit) bytes would be read in vain")
     case .unknownStream(let reason): bad("unknown-stream", "not a stream as PyTorch writes it: \(reason.printable)")
     case .truncatedStream(let key):
       bad(

@@ -15,6 +15,8 @@ protocol TorchStorages: AnyObject {
 final class TorchSource: TensorSource {
   /// Blocks over this many bytes (all parameters of a network in one, say) are read in the parts that tensors view.
   private static let blockLimit = 4 << 20
+  /// Bytes that may be read beyond those of the tensors: of storages of which little is wanted, or that are read again.
+  private static let excessLimit = 1 << 30
 
   private let storages: any TorchStorages
   private let leaves: [TorchTree.Leaf]
@@ -22,6 +24,7 @@ final class TorchSource: TensorSource {
   private let allowsUnknownGlobals: Bool
   /// The block that was read last.
   private var latest: (key: String, bytes: [UInt8])?
+  private var excess = 0
 
   init(
     storages: any TorchStorages, leaves: [TorchTree.Leaf], isBigEndian: Bool = false, allowsUnknownGlobals: Bool
@@ -41,14 +44,23 @@ final class TorchSource: TensorSource {
     let key = tensor.storage.key
     if tensor.storage.blockByteCount > Self.blockLimit {
       latest = nil
+      try count(tensor.reach.count, for: tensor)
       let bytes = try storages.part(tensor.reach, of: key)
       return tensor.gather(from: bytes, startingAt: tensor.reach.lowerBound, isBigEndian: isBigEndian)
     }
     if latest?.key != key {
       latest = nil
+      try count(tensor.storage.blockByteCount, for: tensor)
       latest = (key, try storages.block(key))
     }
     return tensor.gather(from: latest?.bytes ?? [], startingAt: 0, isBigEndian: isBigEndian)
+  }
+
+  /// Counts `bytes` that will be read for `tensor`.
+  private func count(_ bytes: Int, for tensor: PickleTensor) throws(WeightFault) {
+    // Neither overflows: the file has the bytes, or the archive allows to inflate them.
+    excess += max(0, bytes - tensor.shape.count * tensor.elementType.size)
+    guard excess <= Self.excessLimit else { throw .torch(.readTooOften(limit: Self.excessLimit)) }
   }
 }
 

@@ -19,7 +19,7 @@ enum TorchStream {
   }
 
   private static let protocolNumber = 1001
-  private static let pickleLimit = 64 << 20
+  private static let pickleLimit = 16 << 20
 
   /// Reads and checks the pickles, and finds every storage.
   static func open(
@@ -27,15 +27,21 @@ enum TorchStream {
   ) throws(WeightFault) -> WeightDirectory {
     let file = FileBytes(reader)
     var offset = signatureSize
-    guard try pickle(file, &offset).value == .integer(protocolNumber) else {
+    let number = try pickle(file, &offset)
+    guard number.value == .integer(protocolNumber) else {
       throw .torch(.unknownStream(reason: "its protocol is not \(protocolNumber)"))
     }
     // The writing machine's byte order and sizes, which do not matter.
-    guard case .dictionary = try pickle(file, &offset).value else {
+    let system = try pickle(file, &offset)
+    guard case .dictionary = system.value else {
       throw .torch(.unknownStream(reason: "the facts about the writing machine are no dictionary"))
     }
-    let (value, heap) = try pickle(file, &offset)
-    let keys = try keys(try pickle(file, &offset))
+    var (value, heap) = try pickle(file, &offset)
+    let list = try pickle(file, &offset)
+    // PyTorch would have run what any of them asks for.
+    for other in [number, system, list] { heap.note(other.heap.globals) }
+    if !options.allowDangerousGlobals { try heap.refuseDangerousGlobals() }
+    let keys = try keys(list)
     let tree = try TorchTree(value, heap: heap)
     let storages = StreamedStorages(file, blocks: try blocks(keys, of: heap, in: file, from: offset))
     for leaf in tree.leaves where storages.blocks[leaf.tensor.storage.key] == nil {

@@ -12,12 +12,15 @@ struct TorchTree {
 
   private static let valueLimit = 200_000
   private static let depthLimit = 64
+  /// Bytes of all names of tensors, and of the texts beside them: a key may be long, and be part of many names.
+  private static let textLimit = 16 << 20
 
   let heap: PickleHeap
   private(set) var leaves: [Leaf] = []
   /// Numbers and texts that stand beside a state_dict: `epoch`, `best_loss`.
   private(set) var scalars: [(key: String, value: String)] = []
   private var visited = 0
+  private var textBytes = 0
   /// The containers that are being walked: one that contains itself is not entered again.
   private var entered: Set<Container> = []
 
@@ -39,13 +42,11 @@ struct TorchTree {
   }
 
   private mutating func collect(_ value: PickleValue, _ place: Place) throws(WeightFault) {
-    visited += 1
-    guard visited <= Self.valueLimit, place.path.count <= Self.depthLimit else {
-      throw .torch(.tooManyValues(limit: Self.valueLimit))
-    }
+    try visit(1, place)
     switch value {
     case .tensor(let index):
       let name = place.path.isEmpty ? "tensor" : place.path.joined(separator: ".")
+      try countText(name)
       leaves.append(Leaf(name: name, tensor: heap.tensors[index], unknownGlobal: place.unknownGlobal))
     case .dictionary(let index):
       try enter(.dictionary(index)) { tree throws(WeightFault) in
@@ -57,10 +58,10 @@ struct TorchTree {
       try enter(.tuple(index)) { tree throws(WeightFault) in try tree.collect(tree.heap.tuples[index], place) }
     case .object(let index):
       try enter(.object(index)) { tree throws(WeightFault) in try tree.collect(tree.heap.objects[index], place) }
-    case .bool(let value): note(String(value), place)
-    case .integer(let value): note(String(value), place)
-    case .float(let value): note(String(value), place)
-    case .text(let value): note(value, place)
+    case .bool(let value): try note(String(value), place)
+    case .integer(let value): try note(String(value), place)
+    case .float(let value): try note(String(value), place)
+    case .text(let value): try note(value, place)
     case .none, .bytes, .global, .storage, .inert: break
     }
   }
@@ -83,7 +84,9 @@ struct TorchTree {
     case .harmless, .module: break
     case .unknown, .dangerous: place.unknownGlobal = place.unknownGlobal ?? object.className
     }
-    if let attributes = attributes(of: object), let modules = attributes["_modules"], attributes["_parameters"] != nil {
+    if let attributes = try attributes(of: object, place), let modules = attributes["_modules"],
+      attributes["_parameters"] != nil
+    {
       for members in [attributes["_parameters"], attributes["_buffers"], modules] {
         if let members { try collect(members, place) }
       }
@@ -95,7 +98,9 @@ struct TorchTree {
   }
 
   /// The attributes of an object, by name, where its state is a dictionary, or a pair of one and a dictionary of slots.
-  private func attributes(of object: PickleObject) -> [String: PickleValue]? {
+  private mutating func attributes(
+    of object: PickleObject, _ place: Place
+  ) throws(WeightFault) -> [String: PickleValue]? {
     let state: PickleValue
     if case .tuple(let index) = object.state, let first = heap.tuples[index].first {
       state = first
@@ -103,11 +108,26 @@ struct TorchTree {
       state = object.state
     }
     guard case .dictionary(let index) = state else { return nil }
+    try visit(heap.dictionaries[index].count, place)
     return Dictionary(heap.dictionaries[index].map { (Self.name(of: $0.key), $0.value) }) { _, last in last }
   }
 
-  private mutating func note(_ value: String, _ place: Place) {
-    if place.path.count == 1 { scalars.append((place.path[0], value)) }
+  private mutating func note(_ value: String, _ place: Place) throws(WeightFault) {
+    guard place.path.count == 1 else { return }
+    try countText(value)
+    scalars.append((place.path[0], value))
+  }
+
+  private mutating func visit(_ count: Int, _ place: Place) throws(WeightFault) {
+    visited += count
+    guard visited <= Self.valueLimit, place.path.count <= Self.depthLimit else {
+      throw .torch(.tooManyValues(limit: Self.valueLimit))
+    }
+  }
+
+  private mutating func countText(_ text: String) throws(WeightFault) {
+    textBytes += text.utf8.count
+    guard textBytes <= Self.textLimit else { throw .torch(.tooMuchText(limit: Self.textLimit)) }
   }
 
   private static func name(of key: PickleValue) -> String {

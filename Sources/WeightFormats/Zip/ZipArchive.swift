@@ -13,27 +13,43 @@ final class ZipArchive {
   private let entries: [String: ZipEntry]
   /// The entries whose checksum was compared already.
   private var compared: Set<String> = []
+  /// The entry that was inflated last for a part of it.
+  private var latest: (name: String, bytes: [UInt8])?
+  private var inflatedOnce: Set<String> = []
+  private var repeatedBytes = 0
 
   /// DEFLATE cannot pack more than about 1032 bytes into one (zlib's technical details).
   private static let ratioLimit = 1100
-  private static let sizeLimit = 8 << 30
+  /// Bytes that all deflated entries may have, inflated, whatever they are packed from.
+  private static let freeSize = 32 << 20
+  /// Beyond that, how many bytes they may have for one in the file. Trained numbers hardly deflate at all.
+  private static let freeRatio = 16
+  /// Bytes of entries that may be inflated again, because tensors of several storages take turns.
+  private static let repeatLimit = 256 << 20
 
   init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
     let directory = try ZipDirectory(reader)
     var entries: [String: ZipEntry] = [:]
     let byOffset = directory.entries.sorted { $0.headerOffset < $1.headerOffset }
     var end = 0
+    var (packed, unpacked) = (0, 0)
     for index in byOffset.indices {
       var entry = byOffset[index]
       if entry.headerOffset < end { throw .zip(.overlap(entry: entry.name)) }
       if entry.headerOffset > end { throw .zip(.gap(before: entry.name)) }
-      let next = index + 1 < byOffset.count ? byOffset[index + 1].headerOffset : directory.offset
+      let next = index + 1 < byOffset.count ? min(byOffset[index + 1].headerOffset, directory.offset) : directory.offset
       entry.dataOffset = try Self.checkLocalHeader(of: entry, in: reader, end: next)
       end = try Self.checkDescriptor(of: entry, in: reader, end: next)
-      if entry.method == ZipEntry.deflated,
-        entry.size > Self.sizeLimit || entry.size / Self.ratioLimit > entry.compressedSize
-      {
-        throw .zip(.bomb(entry: entry.name, compressed: entry.compressedSize, size: entry.size))
+      if entry.method == ZipEntry.deflated {
+        if entry.size / Self.ratioLimit > entry.compressedSize {
+          throw .zip(.bomb(entry: entry.name, compressed: entry.compressedSize, size: entry.size))
+        }
+        // Neither overflows: what is packed lies in the file, and what is unpacked is not 1100 times as much.
+        packed += entry.compressedSize
+        unpacked += entry.size
+        if unpacked > Self.freeSize, unpacked / Self.freeRatio > packed {
+          throw .zip(.bomb(entry: entry.name, compressed: packed, size: unpacked))
+        }
       }
       entries[entry.name] = entry
     }
@@ -104,6 +120,12 @@ final class ZipArchive {
   /// The bytes of an entry, inflated, their checksum compared; nil where there is none of that name.
   func contents(of name: String) throws(WeightFault) -> [UInt8]? {
     guard let entry = entries[name] else { return nil }
+    if entry.method == ZipEntry.deflated {
+      if !inflatedOnce.insert(name).inserted { repeatedBytes += entry.size }
+      if repeatedBytes > Self.repeatLimit {
+        throw .zip(.bomb(entry: name, compressed: entry.compressedSize, size: repeatedBytes))
+      }
+    }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(entry.size)
     try forEachPiece(of: entry) { bytes += $0 }
@@ -111,11 +133,17 @@ final class ZipArchive {
   }
 
   /// The bytes of an entry that stand in `range`, the whole entry's checksum compared the first time; nil where there is none of
-  /// that name. Only a deflated entry is held whole for it.
+  /// that name. Only a deflated entry is held whole for it, until the next.
   func contents(of name: String, in range: Range<Int>) throws(WeightFault) -> [UInt8]? {
     guard let entry = entries[name] else { return nil }
     precondition(range.upperBound <= entry.size, "beyond the entry")
-    guard entry.method == ZipEntry.stored else { return try contents(of: name).map { Array($0[range]) } }
+    if entry.method == ZipEntry.deflated {
+      if latest?.name != name {
+        latest = nil
+        latest = try contents(of: name).map { (name, $0) }
+      }
+      return latest.map { Array($0.bytes[range]) }
+    }
     if !ignoreCRC, !compared.contains(name) {
       try forEachPiece(of: entry) { _ in }
       compared.insert(name)

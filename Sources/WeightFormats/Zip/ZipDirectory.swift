@@ -27,6 +27,10 @@ struct ZipDirectory {
   let offset: Int
 
   private static let endSize = 22
+  /// A DenseNet-264 with the state of its optimizer has some 4,000 storages.
+  private static let entryLimit = 100_000
+  /// Bits 1 and 2 say how hard a deflater tried, 3 is the descriptor's, 11 says that names are UTF-8 (APPNOTE 4.4.4).
+  private static let knownFlags: UInt16 = 0x080E
   private static let locatorSize = 20
 
   init(_ reader: borrowing FileReader) throws(WeightFault) {
@@ -38,6 +42,7 @@ struct ZipDirectory {
     self.offset = offset
     // An entry needs 46 bytes at least, so a lying count ends the loop before it costs anything.
     guard count <= size / 46 else { throw .zip(.malformedEnd(reason: "\(count) entries in \(size) bytes")) }
+    guard count <= Self.entryLimit else { throw .zip(.tooManyEntries(count: count, limit: Self.entryLimit)) }
     var bytes = ByteReader(try reader.bytes(at: offset, count: size))
     var names = Set<String>()
     for index in 0..<count {
@@ -60,13 +65,16 @@ struct ZipDirectory {
   private static func end(of reader: borrowing FileReader) throws(WeightFault) -> End {
     let tail = try reader.bytes(
       at: max(0, reader.size - endSize - 0xFFFF), count: min(reader.size, endSize + 0xFFFF))
-    // The comment's length must reach the end of the file exactly.
-    let places = (0..<max(0, tail.count - endSize + 1)).filter { place in
+    let signatures = (0..<max(0, tail.count - 3)).filter { place in
       tail[place] == 0x50 && tail[place...].starts(with: [0x50, 0x4B, 0x05, 0x06])
+    }
+    // The comment's length must reach the end of the file exactly. Some readers take the last signature, whatever its comment.
+    let places = signatures.filter { place in
+      place + endSize <= tail.count
         && place + endSize + Int(tail[place + 20]) + Int(tail[place + 21]) << 8 == tail.count
     }
     guard let place = places.last else { throw .zip(.truncated(size: reader.size)) }
-    guard places.count == 1 else { throw .zip(.ambiguousEnd) }
+    guard places.count == 1, place == signatures.last else { throw .zip(.ambiguousEnd) }
     var fields = ByteReader(tail, at: place + 4)
     guard let disk: UInt16 = fields.integer(), let directoryDisk: UInt16 = fields.integer(),
       let countHere: UInt16 = fields.integer(), let count: UInt16 = fields.integer(),
@@ -94,9 +102,9 @@ struct ZipDirectory {
       throw .zip(.malformedEnd(reason: "the ZIP64 record is not in front of its locator"))
     }
     var fields = ByteReader(try reader.bytes(at: place, count: 56))
-    guard fields.integer(UInt32.self) == 0x0606_4B50,
-      let length = fields.integer(UInt64.self).flatMap(Int.init(exactly:)),
-      sum(place + 12, length) == endOffset - locatorSize, fields.take(4) != nil
+    // 44 bytes follow its length: what may stand behind them for others' use would be hidden from us.
+    guard fields.integer(UInt32.self) == 0x0606_4B50, fields.integer(UInt64.self) == 44,
+      place + 56 == endOffset - locatorSize, fields.take(4) != nil
     else { throw .zip(.malformedEnd(reason: "the ZIP64 record is not in front of its locator")) }
     guard fields.integer(UInt32.self) == 0, fields.integer(UInt32.self) == 0 else { throw .zip(.severalDisks) }
     let numbers = (0..<4).compactMap { _ in fields.integer(UInt64.self).flatMap(Int.init(exactly:)) }
@@ -119,6 +127,7 @@ struct ZipDirectory {
     let name = try checkedName(nameBytes)
     // Bits 0, 6 and 13: encryption. Bit 5: patch data.
     guard flags & 0x2061 == 0 else { throw .zip(.encrypted(entry: name)) }
+    guard flags & ~knownFlags == 0 else { throw .zip(.unknownFlags(entry: name, flags: flags)) }
     guard method == ZipEntry.stored || method == ZipEntry.deflated else {
       throw .zip(.unknownMethod(entry: name, method: Int(method)))
     }

@@ -10,7 +10,10 @@ public enum ZipFault: Equatable, Sendable {
   /// The end records and the directory contradict each other.
   case malformedEnd(reason: String)
   case malformedDirectory(entry: Int)
+  case tooManyEntries(count: Int, limit: Int)
   case encrypted(entry: String)
+  /// Flags that the format keeps for itself.
+  case unknownFlags(entry: String, flags: UInt16)
   case unknownMethod(entry: String, method: Int)
   /// Absolute, or with `..`, a backslash or a control character.
   case unsafeName(String)
@@ -35,6 +38,10 @@ public enum ZipFault: Equatable, Sendable {
     case .malformedEnd(let reason): bad("malformed-end", "the end of the archive is malformed: \(reason)", Self.again)
     case .malformedDirectory(let entry):
       bad("malformed-directory", "entry \(entry) of the directory is malformed", Self.again)
+    case .tooManyEntries(let count, let limit):
+      unsafe("too-many-entries", "the archive has \(count) entries; at most \(limit) are read")
+    case .unknownFlags(let entry, let flags):
+      bad("unknown-flags", "\(entry.printable) has the flags 0x\(String(flags, radix: 16)), not all of which are known")
     case .encrypted(let entry): bad("encrypted", "\(entry.printable) is encrypted")
     case .unknownMethod(let entry, let method):
       bad(
@@ -50,7 +57,7 @@ public enum ZipFault: Equatable, Sendable {
     case .malformedDescriptor(let entry):
       bad("malformed-descriptor", "\(entry.printable): the descriptor behind its data is malformed", Self.again)
     case .bomb(let entry, let compressed, let size):
-      unsafe("bomb", "\(entry.printable) claims to inflate from \(compressed) to \(size) bytes")
+      unsafe("bomb", "up to \(entry.printable), \(compressed) bytes claim to inflate to \(size)")
     case .malformedData(let entry): bad("malformed-data", "\(entry.printable) does not inflate to its size", Self.again)
     case .wrongChecksum(let entry):
       bad(
