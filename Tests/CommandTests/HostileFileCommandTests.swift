@@ -60,9 +60,9 @@ import Testing
       }
       var started = 0
       for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
-        // `123 openat(AT_FDCWD, "/path", O_RDONLY|O_CLOEXEC) = 3`
-        guard let call = line.split(separator: " ", maxSplits: 1).last, !call.hasSuffix("(No such file or directory)")
-        else { continue }
+        // `  123 openat(AT_FDCWD, "/path", O_RDONLY|O_CLOEXEC) = 3`, or the rest of a call that another thread's came between.
+        let call = line.drop { $0 == " " || $0.isNumber }
+        if call.hasPrefix("<... ") || call.hasSuffix("(No such file or directory)") { continue }
         switch call.prefix(while: { $0 != "(" }) {
         case "execve": started += 1
         case "open", "openat":
