@@ -17,7 +17,7 @@
 
 enum { NO_SUCH_THING = 200, UNCONFINED = 201 };
 
-/// Descriptors of the files that it tries: beyond 4, those were closed by confining.
+/// The `errno` of trying it, or 0.
 static int attempt(const char *thing) {
   static char *const arguments[] = {"true", NULL};
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
