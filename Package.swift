@@ -23,9 +23,6 @@ let package = Package(
       name: "CZlib", path: "Sources/System/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(
-      name: "COpenBLAS", path: "Sources/System/COpenBLAS", pkgConfig: "openblas",
-      providers: [.apt(["libopenblas-dev"])]),
-    .systemLibrary(
       name: "CPNG", path: "Sources/System/CPNG", pkgConfig: "libpng",
       providers: [.apt(["libpng-dev"])]),
     .systemLibrary(
@@ -45,7 +42,7 @@ let package = Package(
 
     // 2 · the network, and other people's files
     .target(
-      name: "Engine", dependencies: ["Tensors", "Platform", "CKernels", "COpenBLAS"], swiftSettings: strict),
+      name: "Engine", dependencies: ["Tensors", "Platform", "CKernels"], swiftSettings: strict),
     .target(
       name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CHDF5Shim", "CZlib"],
       swiftSettings: strict),

@@ -4,9 +4,9 @@
 # Tools/setup.sh --tests: also what the tests of another processor's kernels are compiled and run with (Tests/NEON).
 set -euo pipefail
 
-packages=(libhdf5-dev libopenblas-dev zlib1g-dev libpng-dev libssl-dev pkg-config)
+packages=(libhdf5-dev libopenblas0 zlib1g-dev libpng-dev libssl-dev pkg-config)
 # pkg-config's names of the same libraries: what the build asks for, on any distribution.
-libraries=(hdf5-serial openblas zlib libpng libcrypto)
+libraries=(hdf5-serial zlib libpng libcrypto)
 
 files=()
 # An arm64 machine needs none of them; where packages have other names, Tests/NEON is skipped.
@@ -19,6 +19,8 @@ missing() {
   for library in "${libraries[@]}"; do
     pkg-config --exists "$library" 2>/dev/null || printf '%s ' "$library"
   done
+  # Opened at run time, so that its headers are not needed.
+  { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q 'libopenblas\.so' || printf 'openblas '
   for file in "${files[@]}"; do
     [ -e "$file" ] || printf '%s ' "$file"
   done

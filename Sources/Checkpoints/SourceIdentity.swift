@@ -26,8 +26,9 @@ struct SourceIdentity: Sendable {
 
   private static func digest(_ file: WeightFile) throws(PlatformError) -> SourceIdentity {
     let sha256 = try SHA256.hex(ofFile: file.path)
-    // Keras publishes MD5s, of files of its own format only.
-    let md5 = file.format == .keras ? try MessageDigest.hex(.md5, ofFile: file.path) : nil
+    // Keras publishes MD5s, of files that have its first names.
+    let isPublished = file.entries.contains { $0.layer == "conv1/conv" }
+    let md5 = isPublished ? try MessageDigest.hex(.md5, ofFile: file.path) : nil
     return SourceIdentity(sha256: sha256, known: KnownFile.find(sha256: sha256, md5: md5))
   }
 
@@ -48,8 +49,11 @@ struct SourceIdentity: Sendable {
       }
     }
 
+    /// Waits for the thread, which must not outlive what it computes with: the program may be about to end.
+    func wait() { group.wait() }
+
     func value() throws(CheckpointError) -> SourceIdentity {
-      group.wait()
+      wait()
       switch result {
       case .success(let identity): return identity
       case .failure(let error): throw .platform(error)

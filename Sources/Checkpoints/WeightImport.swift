@@ -89,16 +89,22 @@ public enum WeightImport {
       checkpoint: checkpoint, report: plan.report(checkpoint.metadata, identity, tensorDigest: checkpoint.tensorDigest))
   }
 
-  /// Imports the file at `path` into the checkpoint at `output`, which appears whole or not at all. One tensor is in memory at a
-  /// time.
+  /// Imports the file at `path` into the checkpoint at `output`, which appears whole or not at all. A few tensors are in memory at
+  /// a time: those that are read while another is written.
   public static func write(
     path: String, options: ImportOptions = ImportOptions(), to output: String, overwriting: Bool
   ) throws(CheckpointError) -> ImportReport {
     let plan = try ImportPlan(path: path, options: options)
     // The file's digests are computed beside the work on its tensors.
     let identifying = SourceIdentity.Pending(of: plan.file)
+    defer { identifying.wait() }
     var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
-    for parameter in plan.layout.parameters { try writer.append(try plan.tensor(for: parameter).bytes) }
+    let parameters = plan.layout.parameters
+    try readAhead(parameters.count) { (index) throws(CheckpointError) in
+      try plan.tensor(for: parameters[index])
+    } consume: { (tensor) throws(CheckpointError) in
+      try writer.append(tensor.bytes)
+    }
     let identity = try identifying.value()
     let metadata = plan.metadata(identity)
     return plan.report(metadata, identity, tensorDigest: try writer.commit(metadata))

@@ -11,6 +11,8 @@ public enum PlatformError: DiagnosedError, Equatable {
   case cannotCreate(path: String, errno: Int32)
   case writeFailed(path: String, errno: Int32)
   case malformedJSON(reason: String, offset: Int)
+  /// The loader finds none of these, or the one that it found is another.
+  case libraryMissing(names: [String], reason: String)
   case cannotStart(program: String, errno: Int32)
   /// The system did not let a process give up its rights.
   case cannotConfine(doing: String, errno: Int32)
@@ -61,6 +63,11 @@ public enum PlatformError: DiagnosedError, Equatable {
         file: path)
     case .malformedJSON(let reason, let offset):
       Diagnosis(id: "json.malformed", exit: .badData, message: "malformed JSON at byte \(offset): \(reason)")
+    case .libraryMissing(let names, let reason):
+      Diagnosis(
+        id: "library.missing", exit: .unavailable,
+        message: "cannot open the library \(names.joined(separator: " or ")): \(reason.printable)",
+        hint: "install it, or name its folder in LD_LIBRARY_PATH")
     case .cannotStart(let program, let code):
       Diagnosis(
         id: "child.cannot-start", exit: .unavailable, message: "cannot start \(program.printable): \(text(of: code))")

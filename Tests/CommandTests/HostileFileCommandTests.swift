@@ -20,8 +20,8 @@ import Testing
   private func script(_ output: String) -> String {
     """
     for file in "\(Self.folder)"/*; do
-      "\(Executable.path)" import-weights "$file" --output "\(output)" 2>/dev/null >/dev/null; echo "$? ${file##*/}"
-      "\(Executable.path)" import-weights "$file" --inspect 2>/dev/null >/dev/null; echo "$? ${file##*/}"
+      "\(builtExecutable)" import-weights "$file" --output "\(output)" 2>/dev/null >/dev/null; echo "$? ${file##*/}"
+      "\(builtExecutable)" import-weights "$file" --inspect 2>/dev/null >/dev/null; echo "$? ${file##*/}"
     done
     """
   }
@@ -88,7 +88,7 @@ import Testing
         _ = try run(
           "/usr/bin/time",
           [
-            "-q", "-f", "%M", "-o", report, Executable.path, "import-weights", Self.folder + "/" + name, "--inspect",
+            "-q", "-f", "%M", "-o", report, builtExecutable, "import-weights", Self.folder + "/" + name, "--inspect",
             "--json",
           ])
         let kilobytes = try String(contentsOfFile: report, encoding: .utf8).split(separator: "\n").last.flatMap {

@@ -33,16 +33,3 @@ private func checksum(_ bytes: [UInt8]) -> Int {
 private let crcTable: [UInt32] = (0..<256).map { byte in
   (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 1 ? 0xEDB8_8320 ^ crc >> 1 : crc >> 1 }
 }
-
-/// Bytes in memory, read as a file is.
-struct MemoryBytes: ByteSource, ~Copyable {
-  let bytes: [UInt8]
-  var size: Int { bytes.count }
-
-  borrowing func read(at offset: Int, count: Int) throws(PlatformError) -> [UInt8] {
-    guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
-      throw .truncated(path: "memory", offset: offset, expected: count, size: size)
-    }
-    return Array(bytes[offset..<offset + count])
-  }
-}

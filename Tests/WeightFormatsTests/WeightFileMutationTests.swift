@@ -225,7 +225,7 @@ import Testing
       if mutator.chance(1, in: 20) { length = mutator.integer(near: length) }
       var tensors = data
       if mutator.chance(1, in: 10) { mutator.changeBytes(&tensors) }
-      let file = MemoryBytes(bytes: littleEndian(Int(truncatingIfNeeded: length), 8) + text + tensors)
+      let file = MemoryBytes(contents: littleEndian(Int(truncatingIfNeeded: length), 8) + text + tensors)
       let directory = try Safetensors.open(file)
       var count = 0
       for index in directory.entries.indices { count += try directory.source.tensor(at: index).bytes.count }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of weight files: Tools/fuzz/run.sh [SECONDS] [TARGET…]; 60 seconds each of archive, pickle, stream, safetensors.
+# Fuzzes the readers of weight files: Tools/fuzz/run.sh [SECONDS] [TARGET…]; 60 seconds each of archive, pickle, stream, safetensors, keras.
 # Prints for each target how many inputs were tried and what was found; fails where something was.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(archive pickle stream safetensors)
+[ ${#targets[@]} -gt 0 ] || targets=(archive pickle stream safetensors keras)
 
 # The libraries, instrumented; every check of the optimised build stays.
 build=.build-fuzz
@@ -21,12 +21,12 @@ mapfile -t modules < <(printf -- '-fmodule-map-file=%s\n' Sources/System/*/modul
 mapfile -t includes < <(printf -- '-Xcc\n%s\n' "${modules[@]}" $(pkg-config --cflags hdf5-serial zlib libcrypto))
 mapfile -t flags < <(pkg-config --libs hdf5-serial zlib libcrypto | tr ' ' '\n' | sed '/^$/d')
 
-# Memory is bounded as in Sources/WeightFormats: no single allocation over 80 MB.
-options=(-rss_limit_mb=1024 -malloc_limit_mb=80 -timeout=2 -max_len=65536 -print_final_stats=1)
+# Memory is bounded as in Sources/WeightFormats: no single allocation over 80 MB. An input may take a second; the sanitizer makes five of it.
+options=(-rss_limit_mb=1024 -malloc_limit_mb=80 -timeout=5 -max_len=65536 -print_final_stats=1)
 found=0
 for target in "${targets[@]}"; do
   swiftc -O -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I "$binaries/Modules" "${includes[@]}" -module-name "fuzz_$target" \
-    Tools/fuzz/Fuzzing.swift "Tools/fuzz/$target.swift" "${objects[@]}" "${flags[@]}" -o "$work/$target" \
+    Tools/fuzz/Fuzzing.swift Tests/WeightFormatsTests/MemoryBytes.swift "Tools/fuzz/$target.swift" "${objects[@]}" "${flags[@]}" -o "$work/$target" \
     2> >(grep -v 'Cannot export local symbol' >&2)
   corpus=$work/corpus-$target
   python3 Tools/fuzz/seeds.py "$target" "$work/seeds-$target"

@@ -9,7 +9,7 @@ public let backendNames = ["auto", "cpu", "reference"]
 /// `auto` is the fused engine where the processor has an instruction set that it is written for (AVX2, AVX-512 or NEON), else the textbook on
 /// OpenBLAS, which is then faster than the fused engine's plain C.
 ///
-/// `precisionUnavailable`, or with `isMemoryEfficient` `memoryEfficientUnavailable`, where the backend has no such thing. `level`: the
+/// `precisionUnavailable`, or with `isMemoryEfficient` `memoryEfficientUnavailable`, where the backend has no such thing; `library` where OpenBLAS is not there. `level`: the
 /// fused engine's instruction set.
 public func backend(
   named device: String, pool: ThreadPool, precision: Precision = .fp32, isMemoryEfficient: Bool = false,
@@ -21,6 +21,7 @@ public func backend(
   case "auto", "reference":
     if precision != .fp32 { throw .precisionUnavailable(precision, device: "reference") }
     if isMemoryEfficient { throw .memoryEfficientUnavailable(device: "reference") }
+    if case .failure(let error) = OpenBLAS.loaded { throw .library(error) }
     return ReferenceBackend(pool: pool)
   default: throw .unknownDevice(device, known: backendNames.filter { $0 != "auto" })
   }

@@ -9,6 +9,8 @@ public enum BackendError: DiagnosedError, Equatable {
   case memoryEfficientUnavailable(device: String)
   /// A backend computes in fp32 only.
   case precisionUnavailable(Precision, device: String)
+  /// A library that the backend computes with is not there.
+  case library(PlatformError)
   /// The loss, a gradient or a weight is not a finite number; nothing was updated.
   case notFinite(what: String)
 
@@ -36,6 +38,7 @@ public enum BackendError: DiagnosedError, Equatable {
         id: "device.precision", exit: .unavailable,
         message: "device “\(name.printable)” computes in fp32, not in \(precision.rawValue)",
         hint: "use --device cpu, or --precision fp32")
+    case .library(let error): error.diagnosis
     case .notFinite(let what):
       Diagnosis(
         id: "training.diverged", exit: .diverged, message: "\(what) is not a finite number; the step was not applied",

@@ -1,4 +1,3 @@
-import COpenBLAS
 import Foundation
 
 /// The two number formats that the reference backend computes in.
@@ -17,9 +16,11 @@ extension Float: ReferenceScalar {
     _ m: Int, _ n: Int, _ k: Int, a: UnsafePointer<Float>, transposeA: Bool, b: UnsafePointer<Float>, transposeB: Bool,
     beta: Float, c: UnsafeMutablePointer<Float>
   ) {
-    cblas_sgemm(
-      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m),
-      blasint(n), blasint(k), 1, a, blasint(transposeA ? m : k), b, blasint(transposeB ? k : n), beta, c, blasint(n))
+    let (rows, columns, depth) = (CInt(m), CInt(n), CInt(k))
+    OpenBLAS.shared.sgemm(
+      OpenBLAS.rowMajor, transposeA ? OpenBLAS.transpose : OpenBLAS.noTranspose,
+      transposeB ? OpenBLAS.transpose : OpenBLAS.noTranspose, rows, columns, depth, 1, a, transposeA ? rows : depth, b,
+      transposeB ? depth : columns, beta, c, columns)
   }
 
   public static func exponential(_ x: Float) -> Float { exp(x) }
@@ -32,20 +33,13 @@ extension Double: ReferenceScalar {
     transposeB: Bool,
     beta: Double, c: UnsafeMutablePointer<Double>
   ) {
-    cblas_dgemm(
-      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m),
-      blasint(n), blasint(k), 1, a, blasint(transposeA ? m : k), b, blasint(transposeB ? k : n), beta, c, blasint(n))
+    let (rows, columns, depth) = (CInt(m), CInt(n), CInt(k))
+    OpenBLAS.shared.dgemm(
+      OpenBLAS.rowMajor, transposeA ? OpenBLAS.transpose : OpenBLAS.noTranspose,
+      transposeB ? OpenBLAS.transpose : OpenBLAS.noTranspose, rows, columns, depth, 1, a, transposeA ? rows : depth, b,
+      transposeB ? depth : columns, beta, c, columns)
   }
 
   public static func exponential(_ x: Double) -> Double { exp(x) }
   public static func logarithmOfOnePlus(_ x: Double) -> Double { log1p(x) }
 }
-
-/// OpenBLAS's own threads are off: the backend gives whole images to its threads, and a product computed by one thread has
-/// the same bits whatever the number of threads.
-enum SingleThreadedBLAS {
-  static let once: Void = openblas_set_num_threads(1)
-}
-
-/// The name of the kernels that OpenBLAS chose for this processor, for reports.
-public func openBLASCoreName() -> String { String(cString: openblas_get_corename()) }

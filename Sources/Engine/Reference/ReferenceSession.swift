@@ -18,7 +18,7 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   private var optimizer: ReferenceOptimizer<Scalar>
 
   public init(_ plan: Plan, pool: ThreadPool) {
-    SingleThreadedBLAS.once
+    _ = OpenBLAS.shared
     self.plan = plan
     network = ReferenceNetwork(plan: plan, pool: pool, values: [Scalar](repeating: 0, count: plan.layout.count))
     gradients = [Scalar](repeating: 0, count: plan.layout.trainedCount)

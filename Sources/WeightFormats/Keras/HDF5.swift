@@ -1,4 +1,5 @@
 import CHDF5
+import Foundation
 import CHDF5Shim
 
 /// An object of libhdf5, closed when it is let go.
@@ -85,17 +86,27 @@ enum HDF5 {
     var information = H5G_info_t()
     guard H5Gget_info(group.id, &information) >= 0 else { throw .damaged(doing: "listing /\(path)") }
     guard information.nlinks <= limit else { throw .tooManyObjects(limit: limit) }
-    var names: [String] = []
-    for index in 0..<information.nlinks {
-      var buffer = [CChar](repeating: 0, count: 1024)
-      let length = H5Lget_name_by_idx(
-        group.id, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, shim_H5P_DEFAULT())
-      guard length > 0, length < buffer.count,
-        let name = String(validating: buffer[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self), name != ".",
-        name != ".."
-      else { throw .damaged(doing: "listing /\(path)") }
-      names.append(name)
+    var found = FoundNames(limit: Int(information.nlinks))
+    let status = withUnsafeMutablePointer(to: &found) { found in
+      shim_H5Literate(
+        group.id, { name, context in context?.assumingMemoryBound(to: FoundNames.self).pointee.add(name) ?? -1 }, found)
     }
-    return names
+    guard status == 0, found.names.count == information.nlinks else { throw .damaged(doing: "listing /\(path)") }
+    return found.names
+  }
+
+  private struct FoundNames {
+    let limit: Int
+    var names: [String] = []
+
+    /// 0; −1, which ends the listing, where the name is none.
+    mutating func add(_ name: UnsafePointer<CChar>?) -> Int32 {
+      guard let name, strnlen(name, 1024) < 1024, let text = String(validatingCString: name), !text.isEmpty,
+        text != ".",
+        text != "..", names.count < limit
+      else { return -1 }
+      names.append(text)
+      return 0
+    }
   }
 }

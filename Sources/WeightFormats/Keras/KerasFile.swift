@@ -19,7 +19,14 @@ enum KerasFile {
   static func open(
     _ file: borrowing FileReader, names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
   ) throws(WeightFault) -> WeightDirectory {
-    let (described, description) = try readDescription(of: HDF5Process(file))
+    try open(served: HDF5Process(file), names: names)
+  }
+
+  /// The same of what a process says about a file.
+  static func open<Source: ByteSource & ~Copyable>(
+    served process: consuming Source, names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
+  ) throws(WeightFault) -> WeightDirectory {
+    let (described, description) = try readDescription(of: process)
     var places: [String: Int] = [:]
     for (index, entry) in described.entries.enumerated() {
       // The slash in front keeps a dataset from the name `__metadata__`.
@@ -91,8 +98,8 @@ enum KerasFile {
   }
 
   /// What the process serves, read as the safetensors file that it looks like.
-  private static func readDescription(
-    of process: HDF5Process
+  private static func readDescription<Source: ByteSource & ~Copyable>(
+    of process: consuming Source
   ) throws(WeightFault) -> (WeightDirectory, KerasDescription) {
     let directory: WeightDirectory
     do throws(WeightFault) {

@@ -20,6 +20,14 @@ enum PickleValue: Equatable {
   case object(Int)
   /// Something that weights do not need and that is harmless, by what it is: a set, a wide integer.
   case inert(String)
+
+  /// Whether it holds no other value.
+  var isScalar: Bool {
+    switch self {
+    case .none, .bool, .integer, .float, .text, .bytes, .global, .storage, .inert: true
+    case .tuple, .list, .dictionary, .tensor, .object: false
+    }
+  }
 }
 
 /// Where everything that a pickle builds is kept.

@@ -42,7 +42,8 @@ struct TorchTree {
   }
 
   private mutating func collect(_ value: PickleValue, _ place: Place) throws(WeightFault) {
-    try visit(1, place)
+    // A container costs what several numbers do.
+    try visit(value.isScalar ? 1 : 4, place)
     switch value {
     case .tensor(let index):
       let name = place.path.isEmpty ? "tensor" : place.path.joined(separator: ".")
@@ -75,7 +76,14 @@ struct TorchTree {
   }
 
   private mutating func collect(_ values: [PickleValue], _ place: Place) throws(WeightFault) {
-    for (index, value) in values.enumerated() { try collect(value, place.inside(String(index))) }
+    for (index, value) in values.enumerated() {
+      // A list of numbers, say every step's loss, has no names worth making.
+      if value.isScalar, !place.path.isEmpty {
+        try visit(1, place)
+      } else {
+        try collect(value, place.inside(String(index)))
+      }
+    }
   }
 
   private mutating func collect(_ object: PickleObject, _ place: Place) throws(WeightFault) {

@@ -1,0 +1,30 @@
+import Foundation
+
+/// A library that is asked for at run time, because most runs do without it. It stays open.
+public struct DynamicLibrary: @unchecked Sendable {
+  private let handle: UnsafeMutableRawPointer
+  public let name: String
+
+  /// Opens the first of `names` that the loader finds; throws `libraryMissing`.
+  public init(_ names: [String]) throws(PlatformError) {
+    var reason = ""
+    for name in names {
+      if let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) {
+        self.handle = handle
+        self.name = name
+        return
+      }
+      if let message = dlerror() { reason = String(cString: message) }
+    }
+    throw .libraryMissing(names: names, reason: reason)
+  }
+
+  /// The function or variable of that name, as `Function`, a `@convention(c)` type that must be its own; throws `libraryMissing`.
+  public func symbol<Function>(_ name: String, as _: Function.Type = Function.self) throws(PlatformError) -> Function {
+    guard let address = dlsym(handle, name) else {
+      throw .libraryMissing(names: [self.name], reason: "it has no \(name)")
+    }
+    precondition(MemoryLayout<Function>.size == MemoryLayout<UnsafeMutableRawPointer>.size, "no pointer to a function")
+    return unsafeBitCast(address, to: Function.self)
+  }
+}
