@@ -1,6 +1,5 @@
 """The full-size files of PyTorch programs: torchvision, MONAI, timm, torchxrayvision, and the CheXNets of GitHub."""
 
-import contextlib
 import copy
 import zipfile
 from collections import OrderedDict
@@ -12,7 +11,7 @@ from torch import nn
 import old_torch
 from dialects import ddp_name
 from full_size_networks import DENSENET, findings
-from old_torch import Era
+from old_torch import Era, on_device
 
 
 class Weights:
@@ -43,17 +42,6 @@ class Weights:
 
 
 # -- Writing -----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def on_device(location):
-    """Makes torch.save write that the tensors were on another device: this machine need not have it."""
-    registry = torch.serialization._package_registry
-    torch.serialization.register_package(0, lambda storage: location, lambda storage, place: None)
-    try:
-        yield
-    finally:
-        registry[:] = [entry for entry in registry if entry[0] != 0]
 
 
 def save_legacy(value, path, **options):

@@ -12,6 +12,7 @@ Sources: `Parameter.__reduce_ex__` and `_backend` in torch 0.3, `nn.Module.__ini
 """
 
 import copyreg
+import contextlib
 import enum
 import inspect
 import pickle
@@ -32,6 +33,17 @@ MODULE_ATTRIBUTES = {
 }
 # Attributes that later versions gave to the layers themselves; torchvision's own layers had neither of the last two.
 LATER = {"padding_mode", "_reversed_padding_repeated_twice", "divisor_override", "memory_efficient"}
+
+
+@contextlib.contextmanager
+def on_device(location):
+    """Makes torch.save write that the tensors were on another device: this machine need not have it."""
+    registry = torch.serialization._package_registry
+    torch.serialization.register_package(0, lambda storage: location, lambda storage, place: None)
+    try:
+        yield
+    finally:
+        registry[:] = [entry for entry in registry if entry[0] != 0]
 
 
 class Era(enum.Enum):

@@ -9,7 +9,6 @@ Zip archives are the same on every run. Streams have the addresses of the storag
 they are other bytes on each run, with the same tensors in them.
 """
 
-import contextlib
 import hashlib
 import io
 import json
@@ -27,6 +26,7 @@ from torch import nn
 
 import old_torch
 from fixture_files import expect, put
+from old_torch import on_device
 from torch_bytes import archive, record, torch_value, zip_bytes
 from weight_files import old_names, small_network
 
@@ -282,17 +282,6 @@ def filled(module, state):
     own = [name for name in module.state_dict() if name != "op_threshs"]
     module.load_state_dict(dict(zip(own, state.values(), strict=True)), strict=False)
     return module
-
-
-@contextlib.contextmanager
-def on_device(location):
-    """Makes torch.save write that the tensors were on another device."""
-    registry = torch.serialization._package_registry
-    torch.serialization.register_package(0, lambda storage: location, lambda storage, place: None)
-    try:
-        yield
-    finally:
-        registry[:] = [entry for entry in registry if entry[0] != 0]
 
 
 def hpu(state):
