@@ -80,10 +80,12 @@ public enum WeightImport {
   /// Imports the file at `path` into memory.
   public static func run(path: String, options: ImportOptions = ImportOptions()) throws(CheckpointError) -> ImportResult
   {
+    let digest = PendingDigest(.sha256, ofFile: path)
+    defer { digest.cancel() }
     let plan = try ImportPlan(path: path, options: options)
     var weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
     for parameter in plan.layout.parameters { weights[parameter] = try plan.tensor(for: parameter).floats() }
-    let identity = try SourceIdentity(of: plan.file)
+    let identity = try SourceIdentity(of: plan.file, sha256: digest)
     let checkpoint = Checkpoint(weights: weights, metadata: plan.metadata(identity))
     return ImportResult(
       checkpoint: checkpoint, report: plan.report(checkpoint.metadata, identity, tensorDigest: checkpoint.tensorDigest))
@@ -94,10 +96,10 @@ public enum WeightImport {
   public static func write(
     path: String, options: ImportOptions = ImportOptions(), to output: String, overwriting: Bool
   ) throws(CheckpointError) -> ImportReport {
+    // The file is hashed beside the work on its tensors.
+    let digest = PendingDigest(.sha256, ofFile: path)
+    defer { digest.cancel() }
     let plan = try ImportPlan(path: path, options: options)
-    // The file's digests are computed beside the work on its tensors.
-    let identifying = SourceIdentity.Pending(of: plan.file)
-    defer { identifying.wait() }
     var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
     let parameters = plan.layout.parameters
     try readAhead(parameters.count) { (index) throws(CheckpointError) in
@@ -105,7 +107,7 @@ public enum WeightImport {
     } consume: { (tensor) throws(CheckpointError) in
       try writer.append(tensor.bytes)
     }
-    let identity = try identifying.value()
+    let identity = try SourceIdentity(of: plan.file, sha256: digest)
     let metadata = plan.metadata(identity)
     return plan.report(metadata, identity, tensorDigest: try writer.commit(metadata))
   }

@@ -44,12 +44,14 @@ public struct MessageDigest: ~Copyable {
     return String(decoding: hex, as: UTF8.self)
   }
 
-  /// The digest of the file at `path`, read in pieces of 256 KiB.
-  public static func hex(_ algorithm: Algorithm, ofFile path: String) throws(PlatformError) -> String {
+  /// The digest of the file at `path`, read in pieces of 256 KiB; of what was read until `isCancelled`, where that is asked.
+  public static func hex(
+    _ algorithm: Algorithm, ofFile path: String, isCancelled: () -> Bool = { false }
+  ) throws(PlatformError) -> String {
     let reader = try FileReader(path: path)
     var digest = MessageDigest(algorithm)
     var offset = 0
-    while offset < reader.size {
+    while offset < reader.size, !isCancelled() {
       let bytes = try reader.read(at: offset, count: min(256 << 10, reader.size - offset))
       bytes.withUnsafeBytes { digest.update($0) }
       offset += bytes.count
