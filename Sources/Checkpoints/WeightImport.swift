@@ -102,7 +102,9 @@ public enum WeightImport {
     let plan = try ImportPlan(path: path, options: options)
     var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
     let parameters = plan.layout.parameters
-    try readAhead(parameters.count) { (index) throws(CheckpointError) in
+    try readAhead(parameters.count, room: 1 << 20) {
+      $0.bytes.count
+    } produce: { (index) throws(CheckpointError) in
       try plan.tensor(for: parameters[index])
     } consume: { (tensor) throws(CheckpointError) in
       try writer.append(tensor.bytes)

@@ -3,12 +3,14 @@ import Foundation
 /// Calls `consume` with what `produce` gives for 0 ..< `count`, one after the other and in order, while another thread produces the
 /// next.
 ///
-/// `produce` is called on that one thread, `consume` on the caller's. At most two items are there at a time beside the one that is
-/// consumed. The first error of either ends it, and no call is under way any more when this returns.
+/// `produce` is called on that one thread, `consume` on the caller's. Items are made ahead until those that wait have together
+/// `room` bytes or more, as `size` says: many small ones, so that the threads seldom wait for each other, or one large one. The
+/// first error of either ends it, and no call is under way any more when this returns.
 public func readAhead<Item: Sendable, Failure: Error>(
-  _ count: Int, produce: (Int) throws(Failure) -> Item, consume: (Item) throws(Failure) -> Void
+  _ count: Int, room: Int, size: @escaping @Sendable (Item) -> Int, produce: (Int) throws(Failure) -> Item,
+  consume: (Item) throws(Failure) -> Void
 ) throws(Failure) {
-  let line = Line<Item, Failure>()
+  let line = Line<Item, Failure>(room: room, size: size)
   let error: Failure? = withoutActuallyEscaping(produce) { produce in
     nonisolated(unsafe) let produce = produce
     let group = DispatchGroup()
@@ -26,9 +28,12 @@ public func readAhead<Item: Sendable, Failure: Error>(
       line.stop()
       group.wait()
     }
-    for _ in 0..<count {
+    var left = count
+    while left > 0 {
+      let items = line.take()
+      left -= items.count
       do throws(Failure) {
-        try consume(try line.take().get())
+        for item in items { try consume(try item.get()) }
       } catch {
         return error
       }
@@ -38,32 +43,46 @@ public func readAhead<Item: Sendable, Failure: Error>(
   if let error { throw error }
 }
 
-/// Room for two items between two threads.
+/// Room for some items between two threads.
 private final class Line<Item: Sendable, Failure: Error>: @unchecked Sendable {
   private let condition = NSCondition()
+  private let room: Int
+  private let size: (Item) -> Int
   private var items: [Result<Item, Failure>] = []
+  private var bytes = 0
   private var isStopped = false
 
-  private static var room: Int { 2 }
+  init(room: Int, size: @escaping (Item) -> Int) {
+    self.room = room
+    self.size = size
+  }
+
+  private func size(of item: Result<Item, Failure>) -> Int {
+    if case .success(let item) = item { size(item) } else { 0 }
+  }
 
   /// Waits for room; false where nobody takes any more.
   func put(_ item: Result<Item, Failure>) -> Bool {
     condition.lock()
     defer { condition.unlock() }
-    while items.count == Self.room && !isStopped { condition.wait() }
+    while bytes >= room && !isStopped { condition.wait() }
     if isStopped { return false }
     items.append(item)
+    bytes += size(of: item)
     condition.signal()
     return true
   }
 
-  /// Waits for an item.
-  func take() -> Result<Item, Failure> {
+  /// Waits for items: all that are there.
+  func take() -> [Result<Item, Failure>] {
     condition.lock()
     defer { condition.unlock() }
     while items.isEmpty { condition.wait() }
+    let taken = items
+    items = []
+    bytes = 0
     condition.signal()
-    return items.removeFirst()
+    return taken
   }
 
   func stop() {
