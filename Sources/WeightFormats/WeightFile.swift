@@ -90,26 +90,18 @@ public struct WeightFile {
       for entry in contents.entries where !seen.insert(entry.name).inserted {
         throw .duplicateTensor(entry.name)
       }
-      let file = WeightFile(
+      return WeightFile(
         path: path, format: contents.format, entries: contents.entries, metadata: contents.metadata,
         globals: contents.globals, source: contents.source)
-      if !options.allowDangerousGlobals { try file.refuseDangerousGlobals() }
-      return file
     } catch {
       throw WeightFormatError(path: path, fault: error)
     }
   }
 
-  private func refuseDangerousGlobals() throws(WeightFault) {
-    if let global = globals.first(where: \.isDangerous) { throw .pickle(.dangerousGlobal(global.name)) }
-  }
-
   /// Throws what `open` throws where dangerous functions are not allowed.
   public func checkGlobals() throws(WeightFormatError) {
-    do throws(WeightFault) {
-      try refuseDangerousGlobals()
-    } catch {
-      throw WeightFormatError(path: path, fault: error)
+    if let global = globals.first(where: \.isDangerous) {
+      throw WeightFormatError(path: path, fault: .pickle(.dangerousGlobal(global.name)))
     }
   }
 
