@@ -15,13 +15,12 @@ let package = Package(
   ],
   targets: [
     // 0 · libraries that we did not write: module maps and shims of macros, no logic
-    // `hdf5-serial`, not `hdf5`: the latter is an alternatives link that may name the MPI build.
-    .systemLibrary(
-      name: "CHDF5", path: "Sources/System/CHDF5", pkgConfig: "hdf5-serial",
-      providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/System/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CDeflate", path: "Sources/System/CDeflate", pkgConfig: "libdeflate",
+      providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(
       name: "CPNG", path: "Sources/System/CPNG", pkgConfig: "libpng",
       providers: [.apt(["libpng-dev"])]),
@@ -31,20 +30,20 @@ let package = Package(
     .target(name: "CPlatform", path: "Sources/System/CPlatform"),
     // libpng reports errors by longjmp, which must never cross a Swift frame.
     .target(name: "CPNGShim", dependencies: ["CPNG"], path: "Sources/System/CPNGShim"),
-    // libhdf5 opens files by name; the process that reads them opens none.
-    .target(name: "CHDF5Shim", dependencies: ["CHDF5"], path: "Sources/System/CHDF5Shim"),
+    // libhdf5, opened when it is first asked for: only its headers are needed here.
+    .target(name: "CHDF5", path: "Sources/System/CHDF5"),
 
     // 1 · shapes and named numbers, the machine, and arithmetic in C
     // Each file of CKernels names its instruction set by a function attribute, so the target needs no flags.
     .target(name: "CKernels"),
     .target(name: "Tensors", swiftSettings: strict),
-    .target(name: "Platform", dependencies: ["CCrypto", "CPlatform"], swiftSettings: strict),
+    .target(name: "Platform", dependencies: ["CCrypto", "CDeflate", "CPlatform"], swiftSettings: strict),
 
     // 2 · the network, and other people's files
     .target(
       name: "Engine", dependencies: ["Tensors", "Platform", "CKernels"], swiftSettings: strict),
     .target(
-      name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CHDF5Shim", "CZlib"],
+      name: "WeightFormats", dependencies: ["Tensors", "Platform", "CHDF5", "CZlib"],
       swiftSettings: strict),
 
     // 3 · radiographs and label tables; weight files as parameters

@@ -51,7 +51,7 @@ struct ImportPlan {
     }
     // Most are what they have to be: not a byte of them is touched.
     if tensor.elementType != .float32 || order != .standard {
-      tensor = HostTensor(order.values(tensor), shape: parameter.shape)
+      tensor = order.standardized(tensor)
     }
     guard tensor.isFinite else { throw .notFinite(path: file.path, name: file.entries[entry].name) }
     return tensor

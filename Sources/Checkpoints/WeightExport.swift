@@ -85,7 +85,7 @@ public enum WeightExport {
 
     func tensor(_ weights: Weights) -> HostTensor {
       guard let parameter else { return HostTensor([Int64(0)], shape: []) }
-      return order.tensor(weights[parameter], shape: parameter.shape)
+      return order.filed(HostTensor(weights[parameter], shape: parameter.shape))
     }
   }
 

@@ -80,12 +80,13 @@ public enum WeightImport {
   /// Imports the file at `path` into memory.
   public static func run(path: String, options: ImportOptions = ImportOptions()) throws(CheckpointError) -> ImportResult
   {
-    let digest = PendingDigest(.sha256, ofFile: path)
-    defer { digest.cancel() }
+    var pending = PendingIdentity(path: path)
+    defer { pending.cancel() }
     let plan = try ImportPlan(path: path, options: options)
+    pending.begin(for: plan.file)
     var weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
     for parameter in plan.layout.parameters { weights[parameter] = try plan.tensor(for: parameter).floats() }
-    let identity = try SourceIdentity(of: plan.file, sha256: digest)
+    let identity = try pending.value()
     let checkpoint = Checkpoint(weights: weights, metadata: plan.metadata(identity))
     return ImportResult(
       checkpoint: checkpoint, report: plan.report(checkpoint.metadata, identity, tensorDigest: checkpoint.tensorDigest))
@@ -96,10 +97,10 @@ public enum WeightImport {
   public static func write(
     path: String, options: ImportOptions = ImportOptions(), to output: String, overwriting: Bool
   ) throws(CheckpointError) -> ImportReport {
-    // The file is hashed beside the work on its tensors.
-    let digest = PendingDigest(.sha256, ofFile: path)
-    defer { digest.cancel() }
+    var pending = PendingIdentity(path: path)
+    defer { pending.cancel() }
     let plan = try ImportPlan(path: path, options: options)
+    pending.begin(for: plan.file)
     var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
     let parameters = plan.layout.parameters
     try readAhead(parameters.count, room: 1 << 20) {
@@ -109,7 +110,7 @@ public enum WeightImport {
     } consume: { (tensor) throws(CheckpointError) in
       try writer.append(tensor.bytes)
     }
-    let identity = try SourceIdentity(of: plan.file, sha256: digest)
+    let identity = try pending.value()
     let metadata = plan.metadata(identity)
     return plan.report(metadata, identity, tensorDigest: try writer.commit(metadata))
   }

@@ -2,14 +2,15 @@ import Foundation
 
 /// A library that is asked for at run time, because most runs do without it. It stays open.
 public struct DynamicLibrary: @unchecked Sendable {
-  private let handle: UnsafeMutableRawPointer
+  /// Of `dlopen`.
+  public let handle: UnsafeMutableRawPointer
   public let name: String
 
   /// Opens the first of `names` that the loader finds; throws `libraryMissing`.
   public init(_ names: [String]) throws(PlatformError) {
     var reason = ""
     for name in names {
-      if let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) {
+      if let handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL) {
         self.handle = handle
         self.name = name
         return

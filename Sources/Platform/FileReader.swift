@@ -38,6 +38,13 @@ public struct FileReader: ~Copyable {
 
   deinit { close(descriptor) }
 
+  /// The same open file, for a second owner.
+  public borrowing func duplicate() throws(PlatformError) -> FileReader {
+    let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    guard copy >= 0 else { throw .unreadable(path: path, errno: errno) }
+    return try FileReader(descriptor: copy, path: path)
+  }
+
   /// Exactly `count` bytes from `offset`; `truncated` when the file does not have them.
   ///
   /// The size is compared before memory is asked for, so a lying header cannot make us allocate more than the file holds.

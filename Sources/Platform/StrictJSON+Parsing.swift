@@ -147,11 +147,16 @@ private struct JSONParser {
     while true {
       let run = offset
       while let byte = next, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { offset += 1 }
-      content += bytes[run..<offset]
+      // Most have no escape: they are not copied twice.
+      let isPlain = run == start + 1 && next == UInt8(ascii: "\"")
+      if !isPlain { content += bytes[run..<offset] }
       switch next {
       case UInt8(ascii: "\""):
         offset += 1
-        guard let text = String(validating: content, as: UTF8.self) else {
+        let text =
+          isPlain
+          ? String(validating: bytes[run..<offset - 1], as: UTF8.self) : String(validating: content, as: UTF8.self)
+        guard let text else {
           throw malformed("a string is not UTF-8", at: start)
         }
         return text

@@ -144,66 +144,73 @@ extension JSONValue {
   ///
   /// Compact without `pretty`; with it two spaces a level, and arrays of plain values on one line. Doubles are written so
   /// that they read back equal. Control characters, of ASCII and of Latin 1, are escaped, so the text is safe to print.
-  public func text(pretty: Bool = false) -> String {
-    var text = ""
+  public func text(pretty: Bool = false) -> String { String(decoding: utf8(pretty: pretty), as: UTF8.self) }
+
+  /// The bytes of `text`.
+  public func utf8(pretty: Bool = false) -> [UInt8] {
+    var text: [UInt8] = []
     write(to: &text, pretty: pretty, indent: 0)
     return text
   }
 
-  private func write(to text: inout String, pretty: Bool, indent: Int) {
+  private func write(to text: inout [UInt8], pretty: Bool, indent: Int) {
     switch self {
-    case .null: text += "null"
-    case .bool(let value): text += value ? "true" : "false"
-    case .integer(let value): text += String(value)
-    case .number(let value): text += value.isFinite ? value.description : "null"
+    case .null: text += "null".utf8
+    case .bool(let value): text += (value ? "true" : "false").utf8
+    case .integer(let value): text += String(value).utf8
+    case .number(let value): text += (value.isFinite ? value.description : "null").utf8
     case .string(let value): JSONValue.write(value, to: &text)
     case .array(let values):
       let onLines = pretty && values.contains { $0.array != nil || $0.object != nil }
-      JSONValue.writeList(values, ("[", "]"), to: &text, onLines: onLines, spaced: pretty, indent: indent) {
+      JSONValue.writeList(values, "[]", to: &text, onLines: onLines, spaced: pretty, indent: indent) {
         $0.write(to: &$1, pretty: pretty, indent: indent + 1)
       }
     case .object(let object):
-      JSONValue.writeList(object.members, ("{", "}"), to: &text, onLines: pretty, spaced: pretty, indent: indent) {
+      JSONValue.writeList(object.members, "{}", to: &text, onLines: pretty, spaced: pretty, indent: indent) {
         JSONValue.write($0.key, to: &$1)
-        $1 += pretty ? ": " : ":"
+        $1 += (pretty ? ": " : ":").utf8
         $0.value.write(to: &$1, pretty: pretty, indent: indent + 1)
       }
     }
   }
 
   private static func writeList<Element>(
-    _ elements: [Element], _ brackets: (String, String), to text: inout String, onLines: Bool, spaced: Bool,
-    indent: Int, _ writeElement: (Element, inout String) -> Void
+    _ elements: [Element], _ brackets: String, to text: inout [UInt8], onLines: Bool, spaced: Bool,
+    indent: Int, _ writeElement: (Element, inout [UInt8]) -> Void
   ) {
-    text += brackets.0
+    text += brackets.utf8.prefix(1)
     for (index, element) in elements.enumerated() {
-      if index > 0 { text += spaced && !onLines ? ", " : "," }
-      if onLines { text += "\n" + String(repeating: "  ", count: indent + 1) }
+      if index > 0 { text += (spaced && !onLines ? ", " : ",").utf8 }
+      if onLines { text += ("\n" + String(repeating: "  ", count: indent + 1)).utf8 }
       writeElement(element, &text)
     }
-    if onLines && !elements.isEmpty { text += "\n" + String(repeating: "  ", count: indent) }
-    text += brackets.1
+    if onLines && !elements.isEmpty { text += ("\n" + String(repeating: "  ", count: indent)).utf8 }
+    text += brackets.utf8.suffix(1)
   }
 
-  private static func write(_ string: String, to text: inout String) {
-    text += "\""
-    defer { text += "\"" }
+  private static func write(_ string: String, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\""))
+    defer { text.append(UInt8(ascii: "\"")) }
     // Nearly all texts stand as they are.
-    if string.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-      text += string
+    let start = text.count
+    text += string.utf8
+    if text[start...].allSatisfy({ (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+    {
       return
     }
+    text.removeSubrange(start...)
     for scalar in string.unicodeScalars {
       switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
+      case "\"": text += "\\\"".utf8
+      case "\\": text += "\\\\".utf8
+      case "\n": text += "\\n".utf8
+      case "\r": text += "\\r".utf8
+      case "\t": text += "\\t".utf8
       case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}"..."\u{2029}":
         let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: text.unicodeScalars.append(scalar)
+        text += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+      default:
+        if scalar.isASCII { text.append(UInt8(scalar.value)) } else { text += String(scalar).utf8 }
       }
     }
   }

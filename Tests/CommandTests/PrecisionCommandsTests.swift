@@ -37,7 +37,7 @@ import Testing
       #expect(report["conforms"]?.bool == true)
       // Each precision on plain C at the least.
       #expect((report["conformance"]?.array?.count ?? 0) >= 2)
-      for library in ["OpenBLAS", "HDF5", "zlib", "libpng", "libcrypto"] {
+      for library in ["OpenBLAS", "HDF5", "zlib", "libdeflate", "libpng", "libcrypto"] {
         #expect(report["libraries"]?[library]?.string?.isEmpty == false)
       }
       let kept = folder + "/cache/chexnet/doctor.json"

@@ -53,7 +53,7 @@ int confinement_probe(const char *thing) {
     dup2(sockets[1], 0);
     dup2(file, 3);
     int error = 0;
-    const platform_limits limits = {.memory = (size_t)1 << 30, .processor_seconds = 20};
+    const platform_limits limits = {.memory = (size_t)1 << 30, .processor_milliseconds = 20000};
     _exit(platform_confine(limits, &error) != NULL ? UNCONFINED : attempt(thing));
   }
   int status = 0;

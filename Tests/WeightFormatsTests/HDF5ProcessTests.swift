@@ -24,10 +24,10 @@ import Testing
   @Test func `how the reader ends, or that it does not, is an error of the file`() throws {
     #expect(try fault(of: "exit 3") == .keras(.readerExited(status: 3)))
     #expect(try fault(of: "kill -SEGV $$") == .keras(.readerCrashed(signal: 11)))
-    #expect(try fault(of: "kill -XCPU $$") == .keras(.readerCrashed(signal: 24)))
+    #expect(try fault(of: "kill -PROF $$") == .keras(.readerCrashed(signal: 27)))
     #expect(try fault(of: "sleep 60", seconds: 1) == .keras(.readerStalled(seconds: 1)))
     #expect(KerasFault.readerCrashed(signal: 11).diagnosis.message.contains("libhdf5 itself fails on it"))
-    #expect(KerasFault.readerCrashed(signal: 24).diagnosis.message.contains("used up its processor time"))
+    #expect(KerasFault.readerCrashed(signal: 27).diagnosis.message.contains("used up its processor time"))
     #expect(KerasFault.readerCrashed(signal: 11).diagnosis.exit == .badData)
     #expect(KerasFault.unconfined(doing: "seccomp", errno: 38).diagnosis.exit == .unavailable)
   }
@@ -55,7 +55,7 @@ import Testing
 
   @Test func `a reader that is killed while nobody asks is an error of the next read`() throws {
     let file = try FileReader(path: valid)
-    let process = try HDF5Process(file)
+    let process = try HDF5Process(file, range: 0..<file.size)
     _ = try process.bytes(at: 0, count: 8)
     kill(process.identifier, SIGKILL)
     for _ in 0..<2 {
@@ -66,13 +66,43 @@ import Testing
   @Test func `the reader serves the header and whole tensors, nothing else`() throws {
     let file = try FileReader(path: valid)
     for (offset, count) in [(-1, 8), (0, 1 << 20), (1 << 40, 4)] {
-      let process = try HDF5Process(file)
+      let process = try HDF5Process(file, range: 0..<file.size)
       #expect(throws: WeightFault.self) { try process.bytes(at: offset, count: count) }
     }
-    let process = try HDF5Process(file)
+    let process = try HDF5Process(file, range: 0..<file.size)
     let last = process.size - 4
     #expect(throws: WeightFault.keras(.readerUnbelievable(reason: "a request for 4 bytes at \(last)"))) {
       try process.bytes(at: last, count: 4)
+    }
+  }
+
+  /// What a reader serves that tells of one weight, 1.0, and says that it stands at `addresses` of the file.
+  private func served(_ addresses: String) -> MemoryBytes {
+    let description = #"{"prefix":"","layers":[["bn",["gamma"]]],"metadata":{},"addresses":"# + addresses + "}"
+    let header =
+      #"{"__metadata__":{"keras":"# + JSONValue.string(description).text()
+      + #"},"/bn/gamma":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+    return MemoryBytes(contents: length + Array(header.utf8) + [0, 0, 0x80, 0x3F])
+  }
+
+  @Test func `numbers are read from the file where the reader says so, and only there`() throws {
+    // 2.0 from the fourth byte on.
+    func file() -> MemoryBytes { MemoryBytes(contents: [0, 0, 0, 0, 0, 0, 0, 0x40]) }
+    for (addresses, value) in [("[4]", Float(2)), ("[0]", 0), ("[null]", 1)] {
+      let directory = try KerasFile.open(served: served(addresses), of: file())
+      #expect(try directory.source.tensor(at: 0).floats() == [value])
+    }
+    for addresses in ["[5]", "[-1]", "[9223372036854775807]", "[]", "[4,4]"] {
+      do throws(WeightFault) {
+        _ = try KerasFile.open(served: served(addresses), of: file())
+        Issue.record("\(addresses) was believed")
+      } catch {
+        guard case .keras(.readerUnbelievable) = error else {
+          Issue.record("\(addresses): \(error)")
+          continue
+        }
+      }
     }
   }
 
@@ -120,7 +150,7 @@ import Testing
             let start = ContinuousClock.now
             outcome = "read"
             do throws(WeightFormatError) { _ = try WeightFile.open(path: path).tensors() } catch {
-              outcome = error.fault == .keras(.readerCrashed(signal: Int(SIGXCPU))) ? "loop" : error.diagnosis.id
+              outcome = error.fault == .keras(.readerCrashed(signal: Int(SIGPROF))) ? "loop" : error.diagnosis.id
               if [.internalBug, .unavailable].contains(error.diagnosis.exit) { outcome = "wrong: \(error)" }
             }
             if ContinuousClock.now - start < .seconds(1) || outcome == "loop" { break }

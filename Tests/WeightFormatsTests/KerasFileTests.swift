@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct KerasFileTests {
   @Test(arguments: [
-    "fixed-strings", "variable-strings", "version-110", "chunked", "split-names", "whole-model", "half", "hard-links",
+    "fixed-strings", "variable-strings", "version-110", "chunked", "split-names", "whole-model", "half",
+    "foreign-numbers", "hard-links",
   ])
   func `reads what h5py wrote in the layout of Keras`(name: String) throws {
     let file = try WeightFile.open(path: fixture("weight-files/keras/\(name).h5"))
@@ -57,7 +58,7 @@ import Testing
       .bomb("a", declared: .max, stored: 0), .tooManyObjects(limit: 1), .tooDeep(limit: 2), .tooLongNames(limit: 3),
       .tooLarge("a", bytes: .max, limit: 4), .userBlock(bytes: 512), .malformedRecord("a", reason: "b"),
       .readerCrashed(signal: 11), .readerExited(status: 1), .readerStalled(seconds: 30),
-      .readerUnbelievable(reason: "a"), .unconfined(doing: "a", errno: 38),
+      .readerUnbelievable(reason: "a"), .unconfined(doing: "a", errno: 38), .noLibrary(reason: "a"),
     ]
     for fault in faults { #expect(KerasFault(try JSONValue.parse(fault.json.text())) == fault) }
     for text in ["[]", "{}", "null", "[\"no such\"]", "[\"bomb\",\"a\",1]", "[\"damaged\"]"] {

@@ -4,7 +4,7 @@
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzKeras(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   fuzz(data, size) { bytes throws(WeightFault) in
-    let directory = try KerasFile.open(served: MemoryBytes(contents: bytes))
+    let directory = try KerasFile.open(served: MemoryBytes(contents: bytes), of: MemoryBytes(contents: bytes))
     for index in directory.entries.indices { _ = try directory.source.tensor(at: index) }
   }
 }

@@ -18,8 +18,8 @@ mkdir -p "$work"
 # The objects of the library and of all that it is made of, and no program's.
 mapfile -t objects < <(find "$binaries/" -name '*.o' -not -path '*Tests*' | sort)
 mapfile -t modules < <(printf -- '-fmodule-map-file=%s\n' Sources/System/*/module.modulemap "$binaries"/C*.build/module.modulemap)
-mapfile -t includes < <(printf -- '-Xcc\n%s\n' "${modules[@]}" $(pkg-config --cflags hdf5-serial zlib libcrypto))
-mapfile -t flags < <(pkg-config --libs hdf5-serial zlib libcrypto | tr ' ' '\n' | sed '/^$/d')
+mapfile -t includes < <(printf -- '-Xcc\n%s\n' "${modules[@]}" $(pkg-config --cflags zlib libdeflate libcrypto))
+mapfile -t flags < <(pkg-config --libs zlib libdeflate libcrypto | tr ' ' '\n' | sed '/^$/d')
 
 # Memory is bounded as in Sources/WeightFormats: no single allocation over 80 MB. An input may take a second; the sanitizer makes five of it.
 options=(-rss_limit_mb=1024 -malloc_limit_mb=80 -timeout=5 -max_len=65536 -print_final_stats=1)

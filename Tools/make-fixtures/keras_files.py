@@ -74,7 +74,13 @@ def make_keras():
     expect("keras/whole-model.h5", [*expected, ("optimizer_weights/Adam/m:0", np.ones(3, dtype="f4"))])
     half = [("bn", [("bn/gamma:0", gamma.astype("f2"))])]
     put("keras/half.h5", keras_bytes(half))
-    expect("keras/half.h5", [("bn/bn/gamma:0", gamma.astype("f2").astype("f4"))])
+    expect("keras/half.h5", [("bn/bn/gamma:0", gamma.astype("f2"))])
+    # Numbers that libhdf5 has to make: what stands in the file is in another form.
+    foreign = [("bn", [("bn/gamma:0", gamma.astype(">f4")), ("bn/beta:0", gamma.astype(">f2")),
+                       ("bn/moving_mean:0", np.arange(-2, 2, dtype=">i2"))])]
+    put("keras/foreign-numbers.h5", keras_bytes(foreign))
+    expect("keras/foreign-numbers.h5", [("bn/bn/gamma:0", gamma), ("bn/bn/beta:0", gamma.astype("f2").astype("f4")),
+                                        ("bn/bn/moving_mean:0", np.arange(-2, 2))])
 
     small = [("bn", [("bn/gamma:0", gamma)])]
 

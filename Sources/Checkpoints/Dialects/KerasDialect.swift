@@ -9,17 +9,15 @@ import WeightFormats
 enum KerasDialect {
   static func translate(_ file: WeightFile, finalReLU: ImportOptions.FinalReLU) throws(CheckpointError) -> Translation {
     let ordered = KerasOrder(file)
-    let modules = file.entries.map { ordered?.module(of: $0) ?? module(of: $0) }
-    var meanings = zip(file.entries, modules).map(meaning)
+    let places = places(of: file.entries, ordered)
+    var meanings = zip(file.entries, places).map(meaning)
     let headLayer = adoptHead(file.entries, &meanings)
     guard meanings.contains(.parameter("features.conv0.weight", .heightWidthInputOutput)) else {
       throw .noDenseNet(path: file.path, examples: file.entries.map(\.name))
     }
-    let isOld = file.entries.contains { $0.layer == "conv1/conv" || $0.name.contains("/conv1/conv/") }
+    let isOld = zip(file.entries, places).contains { $0.layer == "conv1/conv" || $1.isIn("conv1", "conv") }
     let (hasFinalReLU, note) = self.finalReLU(finalReLU, version: file.metadata("keras_version"), headLayer: headLayer)
-    let isNested = zip(file.entries, modules).contains {
-      $0.layer.map { KerasNames.module(of: $0) == nil } ?? false && $1 != nil
-    }
+    let isNested = zip(file.entries, places).contains { $0.layer != nil && !$1.isOwnLayer && $1.module != nil }
     var dialect = "Keras, " + (isOld ? "names of keras-applications (conv1/conv)" : "names of Keras 3 (conv1_conv)")
     if ordered != nil {
       dialect = "Keras 3, without names: layers by their order"
@@ -38,16 +36,49 @@ enum KerasDialect {
 
   // MARK: - Names
 
-  private static func meaning(of entry: WeightFile.Entry, _ module: String?) -> Translation.Meaning {
-    if entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/") {
+  /// Where a weight stands.
+  private struct Place {
+    /// The parts of its name, between slashes.
+    let path: [Substring]
+    /// torchvision's module.
+    var module: String?
+    /// Whether the layer that it is listed under has the module's name, and not the name of a model around it.
+    var isOwnLayer = false
+
+    /// Whether these groups stand one in the other on its path, inside of another.
+    func isIn(_ groups: String...) -> Bool {
+      path.count > groups.count + 1
+        && (1..<path.count - groups.count).contains { path[$0...].starts(with: groups, by: ==) }
+    }
+  }
+
+  private static func places(of entries: [WeightFile.Entry], _ ordered: KerasOrder?) -> [Place] {
+    // A layer has up to four weights, which need not all be compared with all names.
+    var modules: [String: String] = [:]
+    var strangers = Set<String>()
+    return entries.map { entry in
+      var place = Place(path: entry.name.split(separator: "/"))
+      if let layer = entry.layer {
+        if modules[layer] == nil, !strangers.contains(layer) {
+          modules[layer] = KerasNames.module(of: layer)
+          if modules[layer] == nil { strangers.insert(layer) }
+        }
+        place.isOwnLayer = modules[layer] != nil
+        place.module = ordered?.module(of: entry) ?? modules[layer] ?? innerModule(of: entry, in: layer)
+      }
+      return place
+    }
+  }
+
+  private static func meaning(of entry: WeightFile.Entry, _ place: Place) -> Translation.Meaning {
+    if place.path.count > 1, ["optimizer_weights", "optimizer"].contains(place.path[0]) {
       return .notUsed(reason: "state of the optimizer or of the training program")
     }
-    if entry.name.contains("/seed_generator/") { return .notUsed(reason: "state of a random generator") }
-    guard let module else { return .unknown }
-    let isOwnLayer = entry.layer.map { KerasNames.module(of: $0) != nil } ?? false
+    if place.isIn("seed_generator") { return .notUsed(reason: "state of a random generator") }
+    guard let module = place.module else { return .unknown }
     let weights = self.weights(of: module)
-    if let place = entry.place, isOwnLayer || Int(lastPart(of: entry)) != nil {
-      return weights.indices.contains(place) ? parameter(weights[place], of: module) ?? .unknown : .unknown
+    if let number = entry.place, place.isOwnLayer || Int(lastPart(of: entry)) != nil {
+      return weights.indices.contains(number) ? parameter(weights[number], of: module) ?? .unknown : .unknown
     }
     return parameter(lastPart(of: entry), of: module) ?? .unknown
   }
@@ -55,8 +86,8 @@ enum KerasDialect {
   /// Keras' names for a layer's weights, in its order: those that are trained first (`Layer.weights`).
   private static func weights(of module: String) -> [String] {
     if module == "classifier" { return ["kernel", "bias"] }
-    let isNorm = module.split(separator: ".").last?.hasPrefix("norm") ?? false
-    return isNorm ? ["gamma", "beta", "moving_mean", "moving_variance"] : ["kernel"]
+    return module.utf8.lastIndex(of: UInt8(ascii: ".")).map { module[$0...].hasPrefix(".norm") } ?? false
+      ? ["gamma", "beta", "moving_mean", "moving_variance"] : ["kernel"]
   }
 
   private static func isMisnamed(_ entry: WeightFile.Entry, _ meaning: Translation.Meaning) -> Bool {
@@ -68,14 +99,13 @@ enum KerasDialect {
 
   /// `gamma` of `conv1/bn/conv1/bn/gamma:0`
   private static func lastPart(of entry: WeightFile.Entry) -> String {
-    let part = entry.name.split(separator: "/").last ?? ""
-    return String(part.prefix { $0 != ":" })
+    let name = entry.name.utf8
+    let start = name.lastIndex(of: UInt8(ascii: "/")).map { name.index(after: $0) } ?? name.startIndex
+    return String(Substring(name[start...].prefix { $0 != UInt8(ascii: ":") }))
   }
 
-  /// torchvision's module for an entry: by its layer's name, else by the longest end of the path inside the layer.
-  private static func module(of entry: WeightFile.Entry) -> String? {
-    guard let layer = entry.layer else { return nil }
-    if let module = KerasNames.module(of: layer) { return module }
+  /// torchvision's module for an entry of a layer that is a whole model: by the longest end of the path inside.
+  private static func innerModule(of entry: WeightFile.Entry, in layer: String) -> String? {
     guard entry.name.hasPrefix(layer + "/") else { return nil }
     var path = entry.name.dropFirst(layer.count + 1).split(separator: "/").dropLast()
     while !path.isEmpty {

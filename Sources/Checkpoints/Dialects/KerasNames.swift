@@ -60,15 +60,17 @@ enum KerasNames {
   /// The numbers, each from 1 to 1000, that stand between the pieces of a name; nil where it is not made of them.
   private static func numbers(in name: String, between pieces: [String]) -> [Int]? {
     guard name.hasPrefix(pieces[0]) else { return nil }
-    var rest = name.dropFirst(pieces[0].count)
+    // By bytes: every layer of a file is compared with every kind.
+    var rest = name.utf8.dropFirst(pieces[0].utf8.count)
     var numbers: [Int] = []
     for piece in pieces.dropFirst() {
-      let digits = rest.prefix { "0123456789".contains($0) }
-      guard let number = Int(digits), (1...1000).contains(number), rest.dropFirst(digits.count).hasPrefix(piece) else {
+      let digits = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+      rest = rest.dropFirst(digits.count)
+      guard let number = Int(Substring(digits)), (1...1000).contains(number), rest.starts(with: piece.utf8) else {
         return nil
       }
       numbers.append(number)
-      rest = rest.dropFirst(digits.count + piece.count)
+      rest = rest.dropFirst(piece.utf8.count)
     }
     return rest.isEmpty ? numbers : nil
   }

@@ -65,45 +65,66 @@ enum TensorOrder {
     return Shape(extents)
   }
 
-  /// The values, brought to our order.
-  func values(_ tensor: HostTensor) -> [Float] {
-    let values = tensor.floats()
-    guard axes(rank: tensor.shape.rank) != nil else { return values }
+  /// A tensor of the file as float32, brought to our order.
+  func standardized(_ tensor: HostTensor) -> HostTensor {
+    let tensor = tensor.elementType == .float32 ? tensor : HostTensor(tensor.floats(), shape: tensor.shape)
+    guard axes(rank: tensor.shape.rank) != nil else { return tensor }
     switch self {
-    case .standard: return values
+    case .standard: return tensor
     case .inputOutput:
-      return Self.transposed(values, blocks: 1, rows: tensor.shape[0], columns: tensor.shape[1])
+      return Self.transposed(tensor, blocks: 1, rows: tensor.shape[0], columns: tensor.shape[1], shape(tensor.shape))
     case .heightWidthInputOutput:
       return Self.transposed(
-        values, blocks: tensor.shape[0] * tensor.shape[1], rows: tensor.shape[2], columns: tensor.shape[3])
+        tensor, blocks: tensor.shape[0] * tensor.shape[1], rows: tensor.shape[2], columns: tensor.shape[3],
+        shape(tensor.shape))
     }
   }
 
-  /// The tensor for a file of which `values(_:)` gives `values`, which have `shape` in our order.
-  func tensor(_ values: [Float], shape: Shape) -> HostTensor {
-    guard axes(rank: shape.rank) != nil else { return HostTensor(values, shape: shape) }
-    let ordered =
-      switch self {
-      case .standard: values
-      case .inputOutput: Self.transposed(values, blocks: 1, rows: shape[0], columns: shape[1])
-      case .heightWidthInputOutput:
-        Self.transposed(values, blocks: shape[0], rows: shape[1], columns: shape[2] * shape[3])
-      }
-    return HostTensor(ordered, shape: fileShape(shape))
+  /// The tensor for a file of which `standardized` gives `tensor`, a float32.
+  func filed(_ tensor: HostTensor) -> HostTensor {
+    let shape = tensor.shape
+    guard axes(rank: shape.rank) != nil else { return tensor }
+    switch self {
+    case .standard: return tensor
+    case .inputOutput:
+      return Self.transposed(tensor, blocks: 1, rows: shape[0], columns: shape[1], fileShape(shape))
+    case .heightWidthInputOutput:
+      return Self.transposed(
+        tensor, blocks: shape[0], rows: shape[1], columns: shape[2] * shape[3], fileShape(shape))
+    }
   }
 
-  /// Of `blocks` matrices [rows, columns], one behind the other, the array [columns, rows, blocks].
-  private static func transposed(_ values: [Float], blocks: Int, rows: Int, columns: Int) -> [Float] {
-    [Float](unsafeUninitializedCapacity: values.count) { output, count in
-      values.withUnsafeBufferPointer { input in
-        for column in 0..<columns {
-          for row in 0..<rows {
-            let target = (column * rows + row) * blocks
-            for block in 0..<blocks { output[target + block] = input[(block * rows + row) * columns + column] }
+  /// Of `blocks` matrices [rows, columns] of float32, one behind the other, the array [columns, rows, blocks].
+  private static func transposed(
+    _ tensor: HostTensor, blocks: Int, rows: Int, columns: Int, _ shape: Shape
+  ) -> HostTensor {
+    precondition(tensor.elementType == .float32 && tensor.shape.count == blocks * rows * columns)
+    let bytes = [UInt8](unsafeUninitializedCapacity: tensor.bytes.count) { output, count in
+      tensor.bytes.withUnsafeBytes { input in
+        // Whole words are moved as they are, in tiles: the lines of the cache that one reads and writes are met again soon.
+        let source = input.assumingMemoryBound(to: UInt32.self)
+        let target = UnsafeMutableRawBufferPointer(output).assumingMemoryBound(to: UInt32.self)
+        for firstColumn in stride(from: 0, to: columns, by: tile) {
+          for firstRow in stride(from: 0, to: rows, by: tile) {
+            for column in firstColumn..<min(columns, firstColumn + tile) {
+              for block in 0..<blocks {
+                var from = (block * rows + firstRow) * columns + column
+                var to = (column * rows + firstRow) * blocks + block
+                for _ in firstRow..<min(rows, firstRow + tile) {
+                  target[to] = source[from]
+                  from &+= columns
+                  to &+= blocks
+                }
+              }
+            }
           }
         }
       }
-      count = values.count
+      count = tensor.bytes.count
     }
+    return HostTensor(elementType: .float32, shape: shape, bytes: bytes)
   }
+
+  /// Numbers of a line of the cache.
+  private static let tile = 16
 }

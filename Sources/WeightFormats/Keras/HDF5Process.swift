@@ -19,17 +19,22 @@ final class HDF5Process: ByteSource {
   /// Bytes of a fault at the most: paths have 16 names of 1023 bytes.
   private static let faultLimit = 1 << 20
 
-  /// Starts the process for `file`, which may be closed afterwards, and waits until it has checked it.
-  convenience init(_ file: borrowing FileReader) throws(WeightFault) {
+  /// Starts the process for the HDF5 file in `range` of `file`, which may be closed afterwards, calls `body`, and waits until it has
+  /// checked the file.
+  convenience init(
+    _ file: borrowing FileReader, range: Range<Int>, meanwhile body: () throws(WeightFault) -> Void = {}
+  ) throws(WeightFault) {
     let child: ChildProcess
     do throws(PlatformError) {
       child = try ChildProcess(
-        arguments: [HDF5Worker.argument],
-        // One thread of OpenBLAS, which is loaded but not used; no search for a program that prints backtraces.
-        environment: ["OPENBLAS_NUM_THREADS=1", "SWIFT_BACKTRACE=enable=no"], file: file)
+        arguments: [HDF5Worker.argument, String(range.lowerBound), String(range.count)],
+        // No search for a program that prints backtraces. Large pages, where glibc and the system know them: libhdf5 asks for memory in
+        // thousands of small pieces.
+        environment: ["SWIFT_BACKTRACE=enable=no", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"], file: file)
     } catch {
       throw .platform(error)
     }
+    try body()
     try self.init(child: child)
   }
 

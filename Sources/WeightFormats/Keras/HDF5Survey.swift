@@ -2,7 +2,9 @@ import CHDF5
 
 /// Visits every object of an HDF5 file, through hard links only, checks it, and finds what Keras says about the weights.
 struct HDF5Survey {
-  private(set) var groups: Set<String> = []
+  /// The groups below the root, and the names that Keras wrote there: of a layer's weights, or of a group `vars`. Faults there count
+  /// only where the names are asked for.
+  private var groups: [String: Result<[String]?, KerasFault>] = [:]
   private(set) var datasets: [HDF5Dataset] = []
   private var paths: Set<String> = []
   private var visited = 0
@@ -17,7 +19,7 @@ struct HDF5Survey {
 
   private mutating func visit(_ group: borrowing HDF5Handle, path: String, depth: Int) throws(KerasFault) {
     guard depth <= Self.depthLimit else { throw .tooDeep(limit: Self.depthLimit) }
-    for name in try HDF5.members(of: group, path, limit: Self.objectLimit) {
+    for (name, place) in try HDF5.members(of: group, path, limit: Self.objectLimit) {
       // Counted by visits, so that a cycle of hard links ends.
       visited += 1
       guard visited <= Self.objectLimit else { throw .tooManyObjects(limit: Self.objectLimit) }
@@ -26,11 +28,11 @@ struct HDF5Survey {
       guard pathBytes <= Self.pathLimit else { throw .tooLongNames(limit: Self.pathLimit) }
       guard paths.insert(path).inserted else { throw .damaged(doing: "listing \(path)") }
       // The link's kind is asked before it is followed.
-      guard shim_H5Lget_info_type(group.id, name) == H5L_TYPE_HARD else { throw .unsafeLink(path) }
-      let object = try HDF5Handle(H5Oopen(group.id, name, shim_H5P_DEFAULT()), "opening \(path)", closing: H5Oclose)
-      switch H5Iget_type(object.id) {
+      guard let place else { throw .unsafeLink(path) }
+      let object = try HDF5Handle(hdf5_open_place(group.id, place), "opening \(path)", closing: hdf5.H5Oclose)
+      switch hdf5.H5Iget_type(object.id) {
       case H5I_GROUP:
-        groups.insert(path)
+        groups[path] = names(of: object, path)
         try visit(object, path: path, depth: depth + 1)
       case H5I_DATASET: datasets.append(try HDF5Dataset(object, path: path))
       default: break  // A named type: it holds no numbers.
@@ -38,9 +40,15 @@ struct HDF5Survey {
     }
   }
 
-  /// What the attributes say.
+  /// What the attributes say, and where the numbers stand.
   func description(of file: borrowing HDF5Handle) throws(KerasFault) -> KerasDescription {
-    let isWholeModel = groups.contains("model_weights")
+    var description = try attributes(of: file)
+    description.addresses = datasets.filter { $0.shape.count > 0 }.map(\.address)
+    return description
+  }
+
+  private func attributes(of file: borrowing HDF5Handle) throws(KerasFault) -> KerasDescription {
+    let isWholeModel = groups["model_weights"] != nil
     let root = try openGroup(isWholeModel ? "model_weights" : "/", file)
     var description = KerasDescription(prefix: isWholeModel ? "model_weights/" : "", layout: .layers([]))
     for key in ["keras_version", "backend"] {
@@ -48,36 +56,46 @@ struct HDF5Survey {
     }
     guard let names = try list("layer_names", of: root) else {
       description.prefix = ""
-      description.layout = .variables(try variableGroups(file))
+      description.layout = .variables(try variableGroups())
       return description
     }
     var layers: [KerasDescription.Layer] = []
     for name in names {
       // Keras writes a group for every layer, and lists no weights where it has none.
-      guard groups.contains(description.prefix + name) else { throw .missingWeight(name) }
-      let group = try openGroup(description.prefix + name, file)
-      layers.append(KerasDescription.Layer(name: name, weights: try list("weight_names", of: group) ?? []))
+      guard let weights = groups[description.prefix + name] else { throw .missingWeight(name) }
+      layers.append(KerasDescription.Layer(name: name, weights: try weights.get() ?? []))
     }
     description.layout = .layers(layers)
     return description
   }
 
+  /// What Keras wrote at a group about what stands in it.
+  private func names(of group: borrowing HDF5Handle, _ path: String) -> Result<[String]?, KerasFault> {
+    do throws(KerasFault) {
+      return .success(try Self.isVariables(path) ? HDF5.texts("name", of: group) : list("weight_names", of: group))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  /// Whether a group of this path holds the variables of one object in Keras 3.
+  private static func isVariables(_ path: String) -> Bool { path == "vars" || path.hasSuffix("/vars") }
+
   /// The groups `…/vars` that hold datasets, with the names that Keras wrote there; in the file's order.
-  private func variableGroups(_ file: borrowing HDF5Handle) throws(KerasFault) -> [KerasDescription.Variables] {
+  private func variableGroups() throws(KerasFault) -> [KerasDescription.Variables] {
     var found: [KerasDescription.Variables] = []
     for dataset in datasets {
-      let group = dataset.path.split(separator: "/").dropLast()
-      let path = group.joined(separator: "/")
-      guard group.last == "vars", found.last?.group != path else { continue }
-      let names = try HDF5.texts("name", of: openGroup(path, file)) ?? []
-      found.append(KerasDescription.Variables(group: path, name: names.first))
+      guard let slash = dataset.path.utf8.lastIndex(of: UInt8(ascii: "/")) else { continue }
+      let path = String(dataset.path[..<slash])
+      guard Self.isVariables(path), found.last?.group != path, let names = groups[path] else { continue }
+      found.append(KerasDescription.Variables(group: path, name: try names.get()?.first))
     }
     if found.isEmpty { throw .noLayerNames }
     return found
   }
 
   private func openGroup(_ path: String, _ file: borrowing HDF5Handle) throws(KerasFault) -> HDF5Handle {
-    try HDF5Handle(H5Gopen2(file.id, path, shim_H5P_DEFAULT()), "opening /\(path)", closing: H5Gclose)
+    try HDF5Handle(hdf5.H5Gopen2(file.id, path, hdf5_default), "opening /\(path)", closing: hdf5.H5Gclose)
   }
 
   /// A list of names, whole or in pieces.

@@ -6,7 +6,10 @@ import Tensors
 ///
 /// It gives up all rights but reading descriptor 3, checks every object of the file there, and then serves the file at descriptor 0
 /// as if it were a safetensors file: the header describes all datasets (under `/` and their paths) and what Keras says about
-/// them (`KerasDescription`), and the bytes of a dataset are read when they are asked for.
+/// them (`KerasDescription`), and the bytes of a dataset are read when they are asked for. Those that stand in the file as they are
+/// need not be: the description says where. Where all do, the process ends once it has said the header's last byte.
+///
+/// Its arguments, behind the first, say which part of descriptor 3 is the HDF5 file: where it begins, and its bytes.
 ///
 ///     it says    0, bytes of the whole virtual file (u64)          once, when the file has been checked
 ///     is asked   offset (u64), count (u64)                         a part of the header, or exactly one tensor
@@ -20,19 +23,24 @@ public enum HDF5Worker {
 
   /// Bytes of memory for libhdf5 beyond what the executable takes.
   static let memory = 1 << 30
-  /// Seconds of processor time for a file of `bytes`: some damaged ones keep libhdf5 in a loop for good. Starting takes 0.04 s,
-  /// the most objects that a file may have 0.3 s, and zlib inflates 16 MiB in 0.1 s.
-  static func processorSeconds(bytes: Int) -> Int { 2 + bytes / (16 << 20) }
+  /// Milliseconds of processor time for a file of `bytes`: some damaged ones keep libhdf5 in a loop for good. Starting takes 20,
+  /// the most objects that a file may have 300 (they need 5 MB), and zlib inflates 16 MiB in 100.
+  static func processorMilliseconds(bytes: Int) -> Int { 800 + bytes >> 14 }
   /// Bytes of the header at the most. DenseNet-121 has under 100 kB.
   private static let headerLimit = 32 << 20
 
   /// Never returns where this process was started to read an HDF5 file. The first line of every executable that reads
   /// weight files: it is the executable that is started.
   public static func serveIfAsked() {
-    guard CommandLine.arguments.dropFirst().elementsEqual([argument]) else { return }
+    let arguments = CommandLine.arguments.dropFirst()
+    guard arguments.first == argument else { return }
+    let numbers = arguments.dropFirst().compactMap { Int($0) }
+    guard arguments.count == 3, numbers.count == 2, numbers.allSatisfy({ 0...(1 << 62) ~= $0 }) else { return }
+    let range = numbers[0]..<numbers[0] + numbers[1]
     do throws(KerasFault) {
-      try confine()
-      let file = try HDF5.open(descriptor: 3)
+      try openLibrary()
+      try confine(bytes: range.count)
+      let file = try HDF5.open(descriptor: 3, range: range)
       do throws(KerasFault) {
         try serve(file)
       } catch {
@@ -46,15 +54,23 @@ public enum HDF5Worker {
   }
 
   private static func fail(_ fault: KerasFault) -> Never {
-    let text = Array(fault.json.text().utf8)
+    let text = fault.json.utf8()
     send([1] + littleEndian(UInt32(text.count)) + text)
     _exit(ExitStatus.badData.rawValue)
   }
 
-  private static func confine() throws(KerasFault) {
+  /// While it still may.
+  private static func openLibrary() throws(KerasFault) {
     do throws(PlatformError) {
-      let size = Int(lseek(3, 0, SEEK_END))
-      try confineProcess(memory: memory, processorSeconds: processorSeconds(bytes: max(0, size)))
+      try HDF5Library.open()
+    } catch {
+      throw .noLibrary(reason: error.diagnosis.message)
+    }
+  }
+
+  private static func confine(bytes: Int) throws(KerasFault) {
+    do throws(PlatformError) {
+      try confineProcess(memory: memory, processorMilliseconds: processorMilliseconds(bytes: bytes))
     } catch .cannotConfine(let doing, let code) {
       throw .unconfined(doing: doing, errno: Int(code))
     } catch {
@@ -72,6 +88,8 @@ public enum HDF5Worker {
       if bytes > 0 { places[end] = index }
       end += bytes
     }
+    // Nothing is left to be asked for then but the header.
+    let isSelfEvident = survey.datasets.allSatisfy { $0.address != nil || $0.shape.count == 0 }
     send([0] + littleEndian(UInt64(end)))
     while let request = receive(16) {
       var fields = ByteReader(request)
@@ -79,8 +97,8 @@ public enum HDF5Worker {
         let count = fields.integer(UInt64.self).flatMap(Int.init(exactly:))
       else { throw .readerUnbelievable(reason: "a request beyond 64 bits") }
       if offset <= header.count, count <= header.count - offset {
-        send([0])
-        send(Array(header[offset..<offset + count]))
+        send([0] + header[offset..<offset + count])
+        if isSelfEvident, offset + count == header.count { return }
       } else if let index = places[offset], survey.datasets[index].byteCount == count {
         let bytes = try survey.datasets[index].read(from: file)
         send([0])
@@ -108,7 +126,7 @@ public enum HDF5Worker {
       ]
       offset = end
     }
-    let text = Array(JSONValue.object(header).text().utf8)
+    let text = JSONValue.object(header).utf8()
     guard text.count <= headerLimit else { throw .tooLongNames(limit: headerLimit) }
     return littleEndian(UInt64(text.count)) + text
   }

@@ -13,18 +13,24 @@ enum KerasArchive {
       && zip.names.contains { $0 == weights || $0 == "model.weights.json" }
   }
 
-  /// The weights, unpacked to a file without a name and read there.
+  /// The weights, read where they stand in the archive; where they are deflated, from a file without a name that they are unpacked to.
   static func open(_ zip: ZipArchive) throws(WeightFault) -> WeightDirectory {
     guard zip.size(of: weights) != nil else { throw .format(.shardIndex) }
     let version = try record(metadata, of: zip)["keras_version"]?.string
-    let file = try unpack(zip)
     var layers: KerasLayerNames?
-    var directory = try KerasFile.open(file) { (group) throws(WeightFault) -> String? in
+    func name(of group: String) throws(WeightFault) -> String? {
       if let layers { return layers.name(of: group) }
       let read = try KerasLayerNames(config: record(config, of: zip))
       layers = read
       return read.name(of: group)
     }
+    var directory =
+      if let range = zip.storedRange(of: weights) {
+        try KerasFile.open(
+          try zip.file(), range: range, meanwhile: { () throws(WeightFault) in try zip.check(weights) }, names: name)
+      } else {
+        try KerasFile.open(unpack(zip), names: name)
+      }
     if let version, !directory.metadata.contains(where: { $0.key == "keras_version" }) {
       directory.metadata.append(("keras_version", version))
     }

@@ -26,6 +26,8 @@ struct KerasDescription: Equatable {
   var layout: Layout
   /// `keras_version` and `backend`, where the file says them.
   var metadata = JSONObject()
+  /// Where in the file the numbers of each dataset stand that is not empty, in the header's order; nil where they have to be asked for.
+  var addresses: [Int?] = []
 
   init(prefix: String, layout: Layout) {
     self.prefix = prefix
@@ -55,10 +57,13 @@ struct KerasDescription: Equatable {
     }
     self.prefix = prefix
     self.metadata = metadata
+    addresses = (json["addresses"]?.array ?? []).map(\.integer)
   }
 
   var json: JSONValue {
-    var object: JSONObject = ["prefix": .string(prefix), "metadata": .object(metadata)]
+    var object: JSONObject = [
+      "prefix": .string(prefix), "metadata": .object(metadata), "addresses": .array(addresses.map { JSONValue($0) }),
+    ]
     switch layout {
     case .layers(let layers):
       object["layers"] = .array(layers.map { [.string($0.name), JSONValue($0.weights)] })

@@ -24,6 +24,7 @@ extension KerasFault {
     case .readerStalled(let seconds): ["readerStalled", JSONValue(seconds)]
     case .readerUnbelievable(let reason): ["readerUnbelievable", .string(reason)]
     case .unconfined(let doing, let code): ["unconfined", .string(doing), JSONValue(code)]
+    case .noLibrary(let reason): ["noLibrary", .string(reason)]
     }
   }
 
@@ -57,6 +58,7 @@ extension KerasFault {
       case "readerExited": number { .readerExited(status: $0) }
       case "readerStalled": number { .readerStalled(seconds: $0) }
       case "readerUnbelievable": text { .readerUnbelievable(reason: $0) }
+      case "noLibrary": text { .noLibrary(reason: $0) }
       case "unconfined": both { .unconfined(doing: $0, errno: $1) }
       default: nil
       }

@@ -37,6 +37,7 @@ public enum KerasFault: Error, Equatable {
   case readerUnbelievable(reason: String)
   /// The system does not let it give up its rights, so that it reads no file.
   case unconfined(doing: String, errno: Int)
+  case noLibrary(reason: String)
 
   var diagnosis: Diagnosis {
     switch self {
@@ -82,14 +83,18 @@ public enum KerasFault: Error, Equatable {
         message: "HDF5: this system does not let the process that reads the file give up its rights "
           + "(\(doing.printable), error \(code)), so the file is not read",
         hint: "convert the weights to safetensors elsewhere, or run on Linux 4.14 or newer with seccomp")
+    case .noLibrary(let reason):
+      Diagnosis(
+        id: "keras.no-library", exit: .unavailable, message: "HDF5: \(reason.printable)",
+        hint: "install HDF5 (Debian and Ubuntu: apt-get install libhdf5-dev), or name its folder in LD_LIBRARY_PATH")
     }
   }
 
   private func crashed(_ signal: Int) -> Diagnosis {
     let reason =
       switch Int32(signal) {
-      case SIGXCPU, SIGKILL:
-        "the process that reads it used up its processor time (2 s, and 1 s for each 16 MiB of the file), or was killed"
+      case SIGPROF, SIGXCPU, SIGKILL:
+        "the process that reads it used up its processor time (0.8 s, and 1 s for each 16 MiB of the file), or was killed"
       default: "libhdf5 itself fails on it (signal \(signal) ended the process that reads it)"
       }
     return bad("reader-crashed", "the file is damaged: " + reason, again)

@@ -14,19 +14,24 @@ import Tensors
 enum KerasFile {
   static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
-  /// Checks every object of the file, which may be closed afterwards. `names`: asked for the layer of a group (`layers/conv2d_1`) that
-  /// does not say its name.
+  /// Checks every object of the HDF5 file that stands in `range` of `file`, or is all of it; calls `body` while another process does.
+  /// `names`: asked for the layer of a group (`layers/conv2d_1`) that does not say its name.
   static func open(
-    _ file: borrowing FileReader, names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
+    _ file: consuming FileReader, range: Range<Int>? = nil, meanwhile body: () throws(WeightFault) -> Void = {},
+    names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
   ) throws(WeightFault) -> WeightDirectory {
-    try open(served: HDF5Process(file), names: names)
+    let range = range ?? 0..<file.size
+    let process = try HDF5Process(file, range: range, meanwhile: body)
+    return try open(served: process, of: FilePart(file: file, range: range), names: names)
   }
 
   /// The same of what a process says about a file.
-  static func open<Source: ByteSource & ~Copyable>(
-    served process: consuming Source, names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
+  static func open<Source: ByteSource & ~Copyable, File: ByteSource & ~Copyable>(
+    served process: consuming Source, of file: consuming File,
+    names: (_ group: String) throws(WeightFault) -> String? = { _ in nil }
   ) throws(WeightFault) -> WeightDirectory {
     let (described, description) = try readDescription(of: process)
+    let addresses = try addresses(described.entries, description, size: file.size)
     var places: [String: Int] = [:]
     for (index, entry) in described.entries.enumerated() {
       // The slash in front keeps a dataset from the name `__metadata__`.
@@ -71,7 +76,32 @@ enum KerasFile {
     return WeightDirectory(
       format: format, entries: list.map(\.entry),
       metadata: description.metadata.members.map { ($0.key, $0.value.string ?? "") },
-      source: KerasSource(source: described.source, indices: list.map(\.index)))
+      source: KerasSource(
+        served: described, file: file, places: list.map { (index: $0.index, address: addresses[$0.index]) }))
+  }
+
+  /// Where in the file the numbers of each entry stand; nil where the process has to be asked for them.
+  private static func addresses(
+    _ entries: [WeightFile.Entry], _ description: KerasDescription, size: Int
+  ) throws(WeightFault) -> [Int?] {
+    let told = description.addresses
+    guard told.count == entries.count(where: { $0.shape.count > 0 }) else {
+      throw .keras(.readerUnbelievable(reason: "\(told.count) addresses"))
+    }
+    var next = 0
+    var addresses: [Int?] = []
+    for entry in entries {
+      var address: Int?
+      if entry.shape.count > 0 {
+        address = told[next]
+        next += 1
+      }
+      if let address, !(0...size).contains(address) || entry.byteCount > size - address {
+        throw .keras(.readerUnbelievable(reason: "\(entry.name) at \(address)"))
+      }
+      addresses.append(address)
+    }
+    return addresses
   }
 
   /// The datasets of each group, by the numbers that are their names; others stand behind these.
@@ -117,16 +147,44 @@ enum KerasFile {
   }
 }
 
-/// The tensors in the order in which `KerasFile` lists them.
-private final class KerasSource: TensorSource {
-  private let source: any TensorSource
-  /// The place in `source` of each entry.
-  private let indices: [Int]
+extension WeightFile.Entry {
+  /// Bytes of its numbers, which the process's header was checked for.
+  fileprivate var byteCount: Int { shape.count * elementType.size }
+}
 
-  init(source: any TensorSource, indices: [Int]) {
-    self.source = source
-    self.indices = indices
+/// The tensors in the order in which `KerasFile` lists them: from the file where their numbers stand there as they are, else from the
+/// process.
+private final class KerasSource<File: ByteSource & ~Copyable>: TensorSource {
+  private let served: WeightDirectory
+  private let file: File
+  /// Of each entry: its place in `served`, and in the file.
+  private let places: [(index: Int, address: Int?)]
+
+  init(served: WeightDirectory, file: consuming File, places: [(index: Int, address: Int?)]) {
+    self.served = served
+    self.file = file
+    self.places = places
   }
 
-  func tensor(at index: Int) throws(WeightFault) -> HostTensor { try source.tensor(at: indices[index]) }
+  func tensor(at index: Int) throws(WeightFault) -> HostTensor {
+    let (index, address) = places[index]
+    guard let address else { return try served.source.tensor(at: index) }
+    let entry = served.entries[index]
+    return HostTensor(
+      elementType: entry.elementType, shape: entry.shape,
+      bytes: try file.bytes(at: address, count: entry.byteCount))
+  }
+}
+
+/// A part of a file, as if it were one.
+private struct FilePart: ByteSource, ~Copyable {
+  let file: FileReader
+  let range: Range<Int>
+
+  var size: Int { range.count }
+
+  borrowing func bytes(at offset: Int, count: Int) throws(WeightFault) -> [UInt8] {
+    precondition(offset >= 0 && count >= 0 && offset <= size - count, "outside of the part")
+    return try file.bytes(at: range.lowerBound + offset, count: count)
+  }
 }

@@ -53,7 +53,8 @@ private enum HDF5Image {
   ) throws(PlatformError) -> [UInt8] {
     lock.lock()
     defer { lock.unlock() }
-    _ = shim_H5Eset_auto2_off()
+    try HDF5Library.open()
+    hdf5_be_silent()
     let file = try create(path)
     var layers: [(name: String, entries: Range<Int>)] = []
     for (index, entry) in entries.enumerated() {
@@ -66,33 +67,33 @@ private enum HDF5Image {
     }
     try writeList(layers.map(\.name), "layer_names", of: file)
     for (key, value) in metadata { try writeText([value], key, isList: false, of: file) }
-    let groups = try creation(shim_H5P_GROUP_CREATE(), path)
+    let groups = try creation(hdf5.H5P_CLS_GROUP_CREATE_ID_g, path)
     for layer in layers {
       let group = try Object(
-        H5Gcreate2(file.id, layer.name, shim_H5P_DEFAULT(), groups.id, shim_H5P_DEFAULT()), path, closing: H5Gclose)
+        hdf5.H5Gcreate2(file.id, layer.name, hdf5_default, groups.id, hdf5_default), path, closing: hdf5.H5Gclose)
       let names = layer.entries.map { String(entries[$0].name.dropFirst(layer.name.count + 1)) }
       try writeList(names, "weight_names", of: group)
       for (index, name) in zip(layer.entries, names) { try write(tensor(index), name, of: group) }
     }
-    try file.check(H5Fflush(file.id, H5F_SCOPE_GLOBAL))
+    try file.check(hdf5.H5Fflush(file.id, H5F_SCOPE_GLOBAL))
     return try bytes(of: file)
   }
 
   private static func create(_ path: String) throws(PlatformError) -> Object {
-    let access = try Object(H5Pcreate(shim_H5P_FILE_ACCESS()), path, closing: H5Pclose)
+    let access = try Object(hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_ACCESS_ID_g), path, closing: hdf5.H5Pclose)
     // Memory grows by a mebibyte at a time, and is not copied to a file on closing.
-    try access.check(H5Pset_fapl_core(access.id, 1 << 20, false))
-    let creation = try creation(shim_H5P_FILE_CREATE(), path)
+    try access.check(hdf5.H5Pset_fapl_core(access.id, 1 << 20, false))
+    let creation = try creation(hdf5.H5P_CLS_FILE_CREATE_ID_g, path)
     // libhdf5 would read a file of this name into memory first; below a device there can be none.
     return try Object(
-      H5Fcreate("/dev/null/weights.h5", shim_H5F_ACC_TRUNC(), creation.id, access.id), path, closing: H5Fclose)
+      hdf5.H5Fcreate("/dev/null/weights.h5", hdf5_truncating, creation.id, access.id), path, closing: hdf5.H5Fclose)
   }
 
   private static func bytes(of file: borrowing Object) throws(PlatformError) -> [UInt8] {
-    let size = H5Fget_file_image(file.id, nil, 0)
+    let size = hdf5.H5Fget_file_image(file.id, nil, 0)
     guard size > 0 else { throw Object.failure(file.path) }
     let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      count = max(0, H5Fget_file_image(file.id, buffer.baseAddress, size))
+      count = max(0, hdf5.H5Fget_file_image(file.id, buffer.baseAddress, size))
     }
     guard bytes.count == size else { throw Object.failure(file.path) }
     return bytes
@@ -100,8 +101,8 @@ private enum HDF5Image {
 
   /// A property list for creating objects, without times.
   private static func creation(_ kind: hid_t, _ path: String) throws(PlatformError) -> Object {
-    let list = try Object(H5Pcreate(kind), path, closing: H5Pclose)
-    try list.check(H5Pset_obj_track_times(list.id, false))
+    let list = try Object(hdf5.H5Pcreate(kind), path, closing: hdf5.H5Pclose)
+    try list.check(hdf5.H5Pset_obj_track_times(list.id, false))
     return list
   }
 
@@ -120,17 +121,17 @@ private enum HDF5Image {
     _ texts: [String], _ name: String, isList: Bool, of object: borrowing Object
   ) throws(PlatformError) {
     let width = max(1, texts.map(\.utf8.count).max() ?? 0)
-    let type = try Object(H5Tcopy(shim_H5T_C_S1()), object.path, closing: H5Tclose)
-    try type.check(H5Tset_size(type.id, width))
-    try type.check(H5Tset_strpad(type.id, H5T_STR_NULLPAD))
+    let type = try Object(hdf5.H5Tcopy(hdf5.H5T_C_S1_g), object.path, closing: hdf5.H5Tclose)
+    try type.check(hdf5.H5Tset_size(type.id, width))
+    try type.check(hdf5.H5Tset_strpad(type.id, H5T_STR_NULLPAD))
     var count = [hsize_t(texts.count)]
     let space = try Object(
-      isList ? H5Screate_simple(1, &count, nil) : H5Screate(H5S_SCALAR), object.path, closing: H5Sclose)
+      isList ? hdf5.H5Screate_simple(1, &count, nil) : hdf5.H5Screate(H5S_SCALAR), object.path, closing: hdf5.H5Sclose)
     let attribute = try Object(
-      H5Acreate2(object.id, name, type.id, space.id, shim_H5P_DEFAULT(), shim_H5P_DEFAULT()), object.path,
-      closing: H5Aclose)
+      hdf5.H5Acreate2(object.id, name, type.id, space.id, hdf5_default, hdf5_default), object.path,
+      closing: hdf5.H5Aclose)
     let bytes = texts.flatMap { Array($0.utf8) + [UInt8](repeating: 0, count: width - $0.utf8.count) }
-    try attribute.check(H5Awrite(attribute.id, type.id, bytes))
+    try attribute.check(hdf5.H5Awrite(attribute.id, type.id, bytes))
   }
 
   // MARK: - Datasets
@@ -140,17 +141,18 @@ private enum HDF5Image {
     _ tensor: HostTensor, _ name: String, of group: borrowing Object
   ) throws(PlatformError) {
     precondition(tensor.elementType == .float32, "Keras' weights are F32 here")
-    let links = try Object(H5Pcreate(shim_H5P_LINK_CREATE()), group.path, closing: H5Pclose)
-    try links.check(H5Pset_create_intermediate_group(links.id, 1))
-    let creation = try creation(shim_H5P_DATASET_CREATE(), group.path)
+    let links = try Object(hdf5.H5Pcreate(hdf5.H5P_CLS_LINK_CREATE_ID_g), group.path, closing: hdf5.H5Pclose)
+    try links.check(hdf5.H5Pset_create_intermediate_group(links.id, 1))
+    let creation = try creation(hdf5.H5P_CLS_DATASET_CREATE_ID_g, group.path)
     var extents = tensor.shape.extents.map { hsize_t($0) }
-    let space = try Object(H5Screate_simple(Int32(extents.count), &extents, nil), group.path, closing: H5Sclose)
+    let space = try Object(
+      hdf5.H5Screate_simple(Int32(extents.count), &extents, nil), group.path, closing: hdf5.H5Sclose)
     let dataset = try Object(
-      H5Dcreate2(group.id, name, shim_H5T_IEEE_F32LE(), space.id, links.id, creation.id, shim_H5P_DEFAULT()),
-      group.path, closing: H5Dclose)
+      hdf5.H5Dcreate2(group.id, name, hdf5.H5T_IEEE_F32LE_g, space.id, links.id, creation.id, hdf5_default),
+      group.path, closing: hdf5.H5Dclose)
     try dataset.check(
-      H5Dwrite(
-        dataset.id, shim_H5T_IEEE_F32LE(), shim_H5S_ALL(), shim_H5S_ALL(), shim_H5P_DEFAULT(), tensor.bytes))
+      hdf5.H5Dwrite(
+        dataset.id, hdf5.H5T_IEEE_F32LE_g, hdf5_everything, hdf5_everything, hdf5_default, tensor.bytes))
   }
 
   /// An object of libhdf5, closed when it is let go.

@@ -63,7 +63,7 @@ public struct SafetensorsWriter: ~Copyable {
       ]
       offset = end
     }
-    var text = Array(JSONValue.object(header).text().utf8)
+    var text = JSONValue.object(header).utf8()
     // Spaces behind the header bring the tensors to a multiple of eight bytes.
     text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
     return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text

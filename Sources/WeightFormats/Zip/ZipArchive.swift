@@ -1,4 +1,3 @@
-import CZlib
 import Platform
 
 /// A zip archive, open for reading. It is read as strictly as scanners wish that loaders would.
@@ -26,6 +25,9 @@ final class ZipArchive {
   private static let freeRatio = 16
   /// Bytes of entries that may be inflated again, because tensors of several storages take turns.
   private static let repeatLimit = 256 << 20
+
+  /// Bytes of a deflated entry up to which it is inflated at once: then it is in memory twice, packed and unpacked.
+  private static let wholeSize = 8 << 20
 
   init(_ reader: consuming FileReader, ignoreCRC: Bool) throws(WeightFault) {
     let directory = try ZipDirectory(reader)
@@ -62,6 +64,23 @@ final class ZipArchive {
 
   /// Bytes of an entry, inflated; nil where there is none of that name.
   func size(of name: String) -> Int? { entries[name]?.size }
+
+  /// Where in the file the bytes of an entry stand that is not deflated; nil where there is none of that name.
+  func storedRange(of name: String) -> Range<Int>? {
+    guard let entry = entries[name], entry.method == ZipEntry.stored else { return nil }
+    return entry.dataOffset..<entry.dataOffset + entry.size
+  }
+
+  /// The archive's file, opened again.
+  func file() throws(WeightFault) -> FileReader {
+    do throws(PlatformError) { return try reader.duplicate() } catch { throw .platform(error) }
+  }
+
+  /// Compares the checksum of an entry, the first time.
+  func check(_ name: String) throws(WeightFault) {
+    guard let entry = entries[name], !ignoreCRC, compared.insert(name).inserted else { return }
+    try forEachPiece(of: entry) { _ in }
+  }
 
   /// Compares the local header with the directory; returns where the data begin.
   private static func checkLocalHeader(
@@ -126,6 +145,16 @@ final class ZipArchive {
         throw .zip(.bomb(entry: name, compressed: entry.compressedSize, size: repeatedBytes))
       }
     }
+    if entry.method == ZipEntry.deflated, max(entry.size, entry.compressedSize) <= Self.wholeSize {
+      let stream = try reader.bytes(at: entry.dataOffset, count: entry.compressedSize)
+      guard let bytes = Deflate.inflate(stream, count: entry.size, wrapping: .none) else {
+        throw .zip(.malformedData(entry: name))
+      }
+      guard ignoreCRC || bytes.withUnsafeBytes({ Deflate.crc32($0) }) == entry.checksum else {
+        throw .zip(.wrongChecksum(entry: name))
+      }
+      return bytes
+    }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(entry.size)
     try forEachPiece(of: entry) { bytes += $0 }
@@ -144,10 +173,7 @@ final class ZipArchive {
       }
       return latest.map { Array($0.bytes[range]) }
     }
-    if !ignoreCRC, !compared.contains(name) {
-      try forEachPiece(of: entry) { _ in }
-      compared.insert(name)
-    }
+    try check(name)
     return try reader.bytes(at: entry.dataOffset + range.lowerBound, count: range.count)
   }
 
@@ -167,8 +193,7 @@ final class ZipArchive {
     var checksum: UInt32 = 0
     func take(_ piece: [UInt8]) throws(WeightFault) {
       if !ignoreCRC {
-        checksum = UInt32(
-          truncatingIfNeeded: piece.withUnsafeBufferPointer { crc32_z(UInt(checksum), $0.baseAddress, $0.count) })
+        checksum = piece.withUnsafeBytes { Deflate.crc32($0, after: checksum) }
       }
       try body(piece)
     }

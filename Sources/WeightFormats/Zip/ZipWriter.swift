@@ -1,4 +1,3 @@
-import CZlib
 import Platform
 
 /// Writes a zip archive of stored entries (PKWARE APPNOTE 6.3.10, sections 4.3 to 4.5), as PyTorch's own writer lays one out:
@@ -128,6 +127,6 @@ struct ZipWriter: ~Copyable {
   }
 
   private func checksum(of bytes: [UInt8]) -> UInt32 {
-    UInt32(truncatingIfNeeded: bytes.withUnsafeBufferPointer { crc32_z(0, $0.baseAddress, $0.count) })
+    bytes.withUnsafeBytes { Deflate.crc32($0) }
   }
 }

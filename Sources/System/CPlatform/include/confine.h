@@ -8,7 +8,7 @@ typedef struct {
   /// Bytes of address space beyond what it has mapped when it is confined.
   size_t memory;
   /// Seconds of processor time in all, of which some are spent by then.
-  unsigned processor_seconds;
+  unsigned processor_milliseconds;
 } platform_limits;
 
 /// Confines the calling process for good, all its threads: it may read and write descriptor 0 and read descriptor 3 at offsets (and ask its size),
