@@ -29,7 +29,7 @@ run() {
   "$@"
 }
 
-run swift build -c release --product chexnet
+run swift build -c release --static-swift-stdlib --product chexnet
 PATH=$(swift build -c release --show-bin-path):$PATH
 
 if [ -e demo ]; then

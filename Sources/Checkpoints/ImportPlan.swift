@@ -59,11 +59,11 @@ struct ImportPlan {
 
   // MARK: - What is said about it
 
-  /// The checkpoint's metadata.
-  func metadata(_ identity: SourceIdentity) -> CheckpointMetadata {
+  /// The checkpoint's metadata, for a file of this SHA-256.
+  func metadata(sourceDigest: String) -> CheckpointMetadata {
     CheckpointMetadata(
       architecture: layout.architecture, classes: classes, preprocessing: preprocessing,
-      source: CheckpointMetadata.NamedDigest(name: (file.path as NSString).lastPathComponent, sha256: identity.sha256),
+      source: CheckpointMetadata.NamedDigest(name: (file.path as NSString).lastPathComponent, sha256: sourceDigest),
       trainedOn: own?.trainedOn ?? [], notes: (own?.notes ?? []) + notes)
   }
 

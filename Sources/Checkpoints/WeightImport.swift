@@ -83,11 +83,11 @@ public enum WeightImport {
     var pending = PendingIdentity(path: path)
     defer { pending.cancel() }
     let plan = try ImportPlan(path: path, options: options)
-    pending.begin(for: plan.file)
+    pending.narrow(to: plan.file)
     var weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
     for parameter in plan.layout.parameters { weights[parameter] = try plan.tensor(for: parameter).floats() }
     let identity = try pending.value()
-    let checkpoint = Checkpoint(weights: weights, metadata: plan.metadata(identity))
+    let checkpoint = Checkpoint(weights: weights, metadata: plan.metadata(sourceDigest: identity.sha256))
     return ImportResult(
       checkpoint: checkpoint, report: plan.report(checkpoint.metadata, identity, tensorDigest: checkpoint.tensorDigest))
   }
@@ -100,18 +100,18 @@ public enum WeightImport {
     var pending = PendingIdentity(path: path)
     defer { pending.cancel() }
     let plan = try ImportPlan(path: path, options: options)
-    pending.begin(for: plan.file)
-    var writer = try CheckpointWriter(metadata: plan.metadata(.unknown), to: output, overwriting: overwriting)
+    pending.narrow(to: plan.file)
+    var writer = try CheckpointWriter(metadata: plan.metadata(sourceDigest: CheckpointWriter.unknownDigest), to: output, overwriting: overwriting)
     let parameters = plan.layout.parameters
-    try readAhead(parameters.count, room: 1 << 20) {
+    try readAhead(parameters.count, threads: plan.file.isDeflated ? 2 : 1, room: 1 << 20) {
       $0.bytes.count
     } produce: { (index) throws(CheckpointError) in
       try plan.tensor(for: parameters[index])
     } consume: { (tensor) throws(CheckpointError) in
       try writer.append(tensor.bytes)
     }
-    let identity = try pending.value()
-    let metadata = plan.metadata(identity)
-    return plan.report(metadata, identity, tensorDigest: try writer.commit(metadata))
+    let metadata = plan.metadata(sourceDigest: try pending.sha256())
+    let tensorDigest = try writer.commit(metadata)
+    return plan.report(metadata, try pending.value(), tensorDigest: tensorDigest)
   }
 }

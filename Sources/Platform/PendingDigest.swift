@@ -10,8 +10,21 @@ public final class PendingDigest: Sendable {
   private let isCancelled = Atomic(false)
   private let result = Mutex<Result<String, PlatformError>?>(nil)
 
-  public init(_ algorithm: MessageDigest.Algorithm, ofFile path: String) {
-    DispatchQueue.global().async(group: group) { [self] in
+  public convenience init(_ algorithm: MessageDigest.Algorithm, ofFile path: String) {
+    self.init(algorithm, ofFile: path, after: nil, .default)
+  }
+
+  /// Begins when `other` is there, and takes only the time that other threads leave.
+  public convenience init(_ algorithm: MessageDigest.Algorithm, ofFile path: String, after other: PendingDigest) {
+    self.init(algorithm, ofFile: path, after: other, .background)
+  }
+
+  private init(
+    _ algorithm: MessageDigest.Algorithm, ofFile path: String, after other: PendingDigest?,
+    _ priority: DispatchQoS.QoSClass
+  ) {
+    DispatchQueue.global(qos: priority).async(group: group) { [self] in
+      other?.group.wait()
       do throws(PlatformError) {
         let digest = try MessageDigest.hex(algorithm, ofFile: path) { isCancelled.load(ordering: .relaxed) }
         result.withLock { $0 = .success(digest) }

@@ -80,6 +80,8 @@ public struct WeightFile {
   public let metadata: [(key: String, value: String)]
   /// Of a pickle, every function and class that it names, in the order of their first mention.
   public let globals: [Global]
+  /// Whether tensors have to be inflated: reading takes longer than writing them again.
+  public let isDeflated: Bool
   private let source: any TensorSource
 
   /// Opens the file at `path` and reads its directory. What it is, its content says, not its name.
@@ -92,9 +94,19 @@ public struct WeightFile {
       }
       return WeightFile(
         path: path, format: contents.format, entries: contents.entries, metadata: contents.metadata,
-        globals: contents.globals, source: contents.source)
+        globals: contents.globals, isDeflated: contents.isDeflated, source: contents.source)
     } catch {
       throw WeightFormatError(path: path, fault: error)
+    }
+  }
+
+  /// Whether the file at `path` begins as HDF5 files do; false where it cannot be read.
+  public static func isHDF5(path: String) -> Bool {
+    do throws(WeightFault) {
+      let reader = try openReader(path: path)
+      return try reader.bytes(at: 0, count: min(KerasFile.signature.count, reader.size)) == KerasFile.signature
+    } catch {
+      return false
     }
   }
 
@@ -120,7 +132,7 @@ public struct WeightFile {
     return named
   }
 
-  /// Reads the tensor of `entries[index]` alone. In the file's order each storage is read once; in another order, a storage
+  /// Reads the tensor of `entries[index]` alone; several threads may, at once. In the file's order each storage is read once; in another order, a storage
   /// that several tensors view may be read again.
   public func tensor(at index: Int) throws(WeightFormatError) -> HostTensor {
     try checkSize([index])
@@ -149,7 +161,7 @@ public struct WeightFile {
   public func metadata(_ key: String) -> String? { metadata.first { $0.key == key }?.value }
 }
 
-/// What is left open behind a `WeightFile`: reads tensors by their places in the directory.
+/// What is left open behind a `WeightFile`: reads tensors by their places in the directory, for several threads at once.
 protocol TensorSource: AnyObject {
   /// The tensor of the entry at `index`.
   func tensor(at index: Int) throws(WeightFault) -> HostTensor
@@ -161,6 +173,7 @@ struct WeightDirectory {
   var entries: [WeightFile.Entry]
   var metadata: [(key: String, value: String)]
   var globals: [WeightFile.Global] = []
+  var isDeflated = false
   var source: any TensorSource
 }
 

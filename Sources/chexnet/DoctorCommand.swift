@@ -74,7 +74,7 @@ struct DoctorReport {
   /// chexnet 0.1.0 on Debian GNU/Linux 12 (bookworm)
   /// processor     AMD EPYC, 2 processors
   /// instructions  AVX-512 with BF16 (also: plain C, AVX2, AVX-512)
-  /// libraries     OpenBLAS Cooperlake kernels, HDF5 1.10.8, zlib 1.2.13, libpng 1.6.39, libcrypto OpenSSL 3.0.22 25 Aug 2026
+  /// libraries     OpenBLAS Cooperlake kernels, HDF5 1.10.8, zlib 1.2.13, libdeflate 1.14, libpng 1.6.39, libcrypto OpenSSL 3.0.22 25 Aug 2026
   ///
   /// arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)
   ///   fp32 on plain C            29 cases  29 %  ok

@@ -1,5 +1,6 @@
 """Measures `chexnet import-weights` beside copying the file and hashing both copies, which an import has to do at the least.
 
+    swift build -c release --static-swift-stdlib --product chexnet
     python3 Tools/bench/import.py .build/release/chexnet FILE… [--rounds 20] [--json FILE]
 
 The two take turns: `import-weights FILE --output B` and `cp FILE B && sync B && openssl dgst -sha256 FILE B`, each into a file that

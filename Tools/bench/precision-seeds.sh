@@ -15,7 +15,7 @@ folder=$1 seeds=${2:-5}
 }
 package=$(cd "$(dirname "$0")/../.." && pwd)
 "$package/Tools/setup.sh"
-swift build -c release --product chexnet --package-path "$package" >&2
+swift build -c release --static-swift-stdlib --product chexnet --package-path "$package" >&2
 chexnet=$(swift build -c release --show-bin-path --package-path "$package")/chexnet
 mkdir -p "$folder"
 

@@ -8,6 +8,8 @@ import Platform
 final class HDF5Process: ByteSource {
   let size: Int
   private let answerSeconds: Int
+  /// Held from a request to the end of its answer.
+  private let lock = NSLock()
   private var child: ChildProcess
   /// Why it answers no more.
   private var fault: WeightFault?
@@ -51,6 +53,8 @@ final class HDF5Process: ByteSource {
 
   func bytes(at offset: Int, count: Int) throws(WeightFault) -> [UInt8] {
     if count == 0 { return [] }
+    lock.lock()
+    defer { lock.unlock() }
     if let fault { throw fault }
     do throws(WeightFault) {
       let request = [offset, count].flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }

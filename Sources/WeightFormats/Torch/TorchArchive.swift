@@ -30,7 +30,9 @@ enum TorchArchive {
     let source = TorchSource(
       storages: ArchivedStorages(zip: zip, folder: root + "data/"), leaves: tree.leaves, isBigEndian: isBigEndian,
       allowsUnknownGlobals: options.allowModulePickle)
-    return WeightDirectory(format: .torch, tree: tree, source: source)
+    var directory = WeightDirectory(format: .torch, tree: tree, source: source)
+    directory.isDeflated = zip.isDeflated
+    return directory
   }
 
   /// The folder that all records are in, with its slash.

@@ -1,7 +1,9 @@
+import Foundation
 import Platform
+import Synchronization
 import Tensors
 
-/// The blocks of bytes that the tensors of a PyTorch file view, by key.
+/// The blocks of bytes that the tensors of a PyTorch file view, by key; for several threads at once.
 protocol TorchStorages: AnyObject {
   /// The whole block of `key`.
   func block(_ key: String) throws(WeightFault) -> [UInt8]
@@ -22,9 +24,12 @@ final class TorchSource: TensorSource {
   private let leaves: [TorchTree.Leaf]
   private let isBigEndian: Bool
   private let allowsUnknownGlobals: Bool
-  /// The block that was read last.
+  /// Storages that several tensors view.
+  private let shared: Set<String>
+  /// Held while the block that was read last is asked for, or replaced.
+  private let latestLock = NSLock()
   private var latest: (key: String, bytes: [UInt8])?
-  private var excess = 0
+  private let excess = Atomic(0)
 
   init(
     storages: any TorchStorages, leaves: [TorchTree.Leaf], isBigEndian: Bool = false, allowsUnknownGlobals: Bool
@@ -33,6 +38,8 @@ final class TorchSource: TensorSource {
     self.leaves = leaves
     self.isBigEndian = isBigEndian
     self.allowsUnknownGlobals = allowsUnknownGlobals
+    var seen = Set<String>()
+    shared = Set(leaves.map(\.tensor.storage.key).filter { !seen.insert($0).inserted })
   }
 
   func tensor(at index: Int) throws(WeightFault) -> HostTensor {
@@ -43,24 +50,38 @@ final class TorchSource: TensorSource {
     let tensor = leaf.tensor
     let key = tensor.storage.key
     if tensor.storage.blockByteCount > Self.blockLimit {
-      latest = nil
+      latestLock.withLock { latest = nil }
       try count(tensor.reach.count, for: tensor)
       let bytes = try storages.part(tensor.reach, of: key)
       return tensor.gather(from: bytes, startingAt: tensor.reach.lowerBound, isBigEndian: isBigEndian)
     }
-    if latest?.key != key {
-      latest = nil
-      try count(tensor.storage.blockByteCount, for: tensor)
-      latest = (key, try storages.block(key))
-    }
-    return tensor.gather(from: latest?.bytes ?? [], startingAt: 0, isBigEndian: isBigEndian)
+    let block = shared.contains(key) ? try sharedBlock(key, for: tensor) : try block(key, for: tensor)
+    return tensor.gather(from: block, startingAt: 0, isBigEndian: isBigEndian)
+  }
+
+  private func block(_ key: String, for tensor: PickleTensor) throws(WeightFault) -> [UInt8] {
+    try count(tensor.storage.blockByteCount, for: tensor)
+    return try storages.block(key)
+  }
+
+  /// A block that is kept for the next tensor; threads that want it, or another, wait for each other.
+  private func sharedBlock(_ key: String, for tensor: PickleTensor) throws(WeightFault) -> [UInt8] {
+    latestLock.lock()
+    defer { latestLock.unlock() }
+    if let latest, latest.key == key { return latest.bytes }
+    latest = nil
+    let bytes = try block(key, for: tensor)
+    latest = (key, bytes)
+    return bytes
   }
 
   /// Counts `bytes` that will be read for `tensor`.
   private func count(_ bytes: Int, for tensor: PickleTensor) throws(WeightFault) {
     // Neither overflows: the file has the bytes, or the archive allows to inflate them.
-    excess += max(0, bytes - tensor.shape.count * tensor.elementType.size)
-    guard excess <= Self.excessLimit else { throw .torch(.readTooOften(limit: Self.excessLimit)) }
+    let more = max(0, bytes - tensor.shape.count * tensor.elementType.size)
+    guard excess.add(more, ordering: .relaxed).newValue <= Self.excessLimit else {
+      throw .torch(.readTooOften(limit: Self.excessLimit))
+    }
   }
 }
 

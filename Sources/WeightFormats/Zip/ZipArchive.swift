@@ -1,6 +1,8 @@
+import Foundation
 import Platform
+import Synchronization
 
-/// A zip archive, open for reading. It is read as strictly as scanners wish that loaders would.
+/// A zip archive, open for reading, by several threads at once. It is read as strictly as scanners wish that loaders would.
 ///
 /// Invariant: the entries, each with its local header and descriptor, tile the file from its first byte to the directory;
 /// local headers say what the directory says; no two entries have one name. So there is one way to read the archive.
@@ -10,12 +12,19 @@ final class ZipArchive {
   /// In the order of the directory.
   let names: [String]
   private let entries: [String: ZipEntry]
+  private let inflated = Mutex(Inflated())
+  /// Held while a whole entry is read for parts of it: whoever wants another part waits.
+  private let wholeLock = NSLock()
   /// The entries whose checksum was compared already.
   private var compared: Set<String> = []
   /// The entry that was inflated last for a part of it.
   private var latest: (name: String, bytes: [UInt8])?
-  private var inflatedOnce: Set<String> = []
-  private var repeatedBytes = 0
+
+  private struct Inflated {
+    var names: Set<String> = []
+    /// Of entries that were inflated again.
+    var repeatedBytes = 0
+  }
 
   /// DEFLATE cannot pack more than about 1032 bytes into one (zlib's technical details).
   private static let ratioLimit = 1100
@@ -65,6 +74,9 @@ final class ZipArchive {
   /// Bytes of an entry, inflated; nil where there is none of that name.
   func size(of name: String) -> Int? { entries[name]?.size }
 
+  /// Whether an entry is deflated.
+  var isDeflated: Bool { entries.values.contains { $0.method == ZipEntry.deflated } }
+
   /// Where in the file the bytes of an entry stand that is not deflated; nil where there is none of that name.
   func storedRange(of name: String) -> Range<Int>? {
     guard let entry = entries[name], entry.method == ZipEntry.stored else { return nil }
@@ -78,8 +90,12 @@ final class ZipArchive {
 
   /// Compares the checksum of an entry, the first time.
   func check(_ name: String) throws(WeightFault) {
-    guard let entry = entries[name], !ignoreCRC, compared.insert(name).inserted else { return }
+    guard let entry = entries[name], !ignoreCRC else { return }
+    wholeLock.lock()
+    defer { wholeLock.unlock() }
+    if compared.contains(name) { return }
     try forEachPiece(of: entry) { _ in }
+    compared.insert(name)
   }
 
   /// Compares the local header with the directory; returns where the data begin.
@@ -140,9 +156,12 @@ final class ZipArchive {
   func contents(of name: String) throws(WeightFault) -> [UInt8]? {
     guard let entry = entries[name] else { return nil }
     if entry.method == ZipEntry.deflated {
-      if !inflatedOnce.insert(name).inserted { repeatedBytes += entry.size }
-      if repeatedBytes > Self.repeatLimit {
-        throw .zip(.bomb(entry: name, compressed: entry.compressedSize, size: repeatedBytes))
+      let repeated = inflated.withLock { inflated in
+        if !inflated.names.insert(name).inserted { inflated.repeatedBytes += entry.size }
+        return inflated.repeatedBytes
+      }
+      if repeated > Self.repeatLimit {
+        throw .zip(.bomb(entry: name, compressed: entry.compressedSize, size: repeated))
       }
     }
     if entry.method == ZipEntry.deflated, max(entry.size, entry.compressedSize) <= Self.wholeSize {
@@ -167,6 +186,8 @@ final class ZipArchive {
     guard let entry = entries[name] else { return nil }
     precondition(range.upperBound <= entry.size, "beyond the entry")
     if entry.method == ZipEntry.deflated {
+      wholeLock.lock()
+      defer { wholeLock.unlock() }
       if latest?.name != name {
         latest = nil
         latest = try contents(of: name).map { (name, $0) }
