@@ -2,12 +2,12 @@ import Dispatch
 import Platform
 import Tensors
 
-/// Some samples as a network takes them. N samples, C channels, S × S pixels, L classes.
+/// Some samples as a network takes them. N samples, L classes.
 public struct Batch: Equatable, Sendable {
   /// Which samples of the data set these are, N.
   public var samples: [Int]
-  /// N · C · S · S values: sample, channel, row, column.
-  public var pixels: [Float]
+  /// N.
+  public var images: [ImagePixels]
   /// N · L.
   public var labels: [Label]
   /// N: what the network is shown of each image.
@@ -83,22 +83,19 @@ public final class BatchLoader {
   private static func batch(
     _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
   ) -> Result<Batch, ChestXrayError> {
-    let size = dataset.preparation.valueCount
-    var results: [Result<ImageView, ChestXrayError>] = []
-    let pixels = [Float](unsafeUninitializedCapacity: samples.count * size) { buffer, initialized in
-      buffer.initialize(repeating: 0)
-      nonisolated(unsafe) let planes = buffer
-      results = pool.map(samples.count) { place in
-        // Each sample has a part of the buffer to itself.
-        let part = UnsafeMutableBufferPointer(rebasing: planes[place * size..<(place + 1) * size])
-        return dataset.write(samples[place], augmentation: augmentation, seed: seed, epoch: epoch, into: part)
+    let results = pool.map(samples.count) { place -> Result<(pixels: ImagePixels, view: ImageView), ChestXrayError> in
+      do throws(ChestXrayError) {
+        return .success(try dataset.prepare(samples[place], augmentation: augmentation, seed: seed, epoch: epoch))
+      } catch {
+        return .failure(error)
       }
-      initialized = samples.count * size
     }
-    var batch = Batch(samples: samples, pixels: pixels, labels: samples.flatMap(dataset.labels), views: [])
+    var batch = Batch(samples: samples, images: [], labels: samples.flatMap(dataset.labels), views: [])
     for result in results {
       switch result {
-      case .success(let view): batch.views.append(view)
+      case .success(let prepared):
+        batch.images.append(prepared.pixels)
+        batch.views.append(prepared.view)
       case .failure(let error): return .failure(error)
       }
     }

@@ -67,20 +67,17 @@ public struct Dataset: Sendable {
     columns.map { column in column.map { table.samples[index].labels[$0] } ?? .unknown }
   }
 
-  /// The sample at `index` as a network is given it: seed, epoch and index decide. Overwrites `planes`,
-  /// `preparation.valueCount` initialized values.
+  /// The sample at `index` as a network is given it: seed, epoch and index decide.
   ///
   /// Errors: those of `Radiograph.read`.
-  func write(
-    _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>
-  ) -> Result<ImageView, ChestXrayError> {
-    do {
-      let radiograph = try Radiograph.read(paths[index])
-      var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
-      let window = preparation.write(radiograph, augmentation: augmentation, random: &random, into: planes)
-      return .success(ImageView(width: radiograph.width, height: radiograph.height, window: window))
-    } catch {
-      return .failure(error)
-    }
+  func prepare(
+    _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int
+  ) throws(ChestXrayError) -> (pixels: ImagePixels, view: ImageView) {
+    let radiograph = try Radiograph.read(paths[index])
+    var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
+    let prepared = preparation.prepare(radiograph, augmentation: augmentation, random: &random)
+    return (
+      prepared.pixels, ImageView(width: radiograph.width, height: radiograph.height, window: prepared.window)
+    )
   }
 }

@@ -39,8 +39,8 @@ public struct ImageView: Equatable, Sendable {
 
 /// One image as a network takes it.
 public struct PreparedImage: Equatable, Sendable {
-  /// `channels · size · size` values: channel, row, column.
-  public var pixels: [Float]
+  /// Channel, row, column; rows and columns are `size`.
+  public var pixels: ImagePixels
   public var window: CropWindow
 }
 
@@ -48,7 +48,8 @@ public struct PreparedImage: Equatable, Sendable {
 /// torchxrayvision's, its values but for the rounding of `Float`.
 public struct ImagePreparation: Sendable {
   public let preprocessing: Preprocessing
-  private let normalization: Normalization
+  /// What bytes of prepared images stand for.
+  public let tables: PixelTables
 
   /// Errors: `preprocessing`, where a checkpoint's numbers fit no image.
   public init(_ preprocessing: Preprocessing) throws(ChestXrayError) {
@@ -68,7 +69,7 @@ public struct ImagePreparation: Sendable {
     }
     if preprocessing.deviation.contains(0) { throw .preprocessing(reason: "a deviation is 0") }
     self.preprocessing = preprocessing
-    normalization = Normalization(mean: preprocessing.mean, deviation: preprocessing.deviation)
+    tables = PixelTables(mean: preprocessing.mean, deviation: preprocessing.deviation)
   }
 
   /// The side of the square that the network is given, in pixels.
@@ -79,41 +80,23 @@ public struct ImagePreparation: Sendable {
 
   /// `radiograph` as the network is given it in evaluation.
   public func prepare(_ radiograph: Radiograph) -> PreparedImage {
-    prepare { write(radiograph, Augmentation.Decision(box: nil, isMirrored: false), into: $0) }
+    prepare(radiograph, Augmentation.Decision(box: nil, isMirrored: false))
   }
 
   /// `radiograph` as the network is given it in training; `random` decides.
   public func prepare(
     _ radiograph: Radiograph, augmentation: Augmentation, random: inout CounterRandom
   ) -> PreparedImage {
-    prepare { write(radiograph, augmentation: augmentation, random: &random, into: $0) }
+    prepare(
+      radiograph, augmentation.decide(width: radiograph.width, height: radiograph.height, random: &random))
   }
 
-  private func prepare(_ write: (UnsafeMutableBufferPointer<Float>) -> CropWindow) -> PreparedImage {
-    var window = CropWindow(x: 0, y: 0, width: 0, height: 0)
-    let pixels = [Float](unsafeUninitializedCapacity: valueCount) { buffer, initialized in
-      let planes = UnsafeMutableBufferPointer(rebasing: buffer[..<valueCount])
-      planes.initialize(repeating: 0)
-      window = write(planes)
-      initialized = valueCount
-    }
-    return PreparedImage(pixels: pixels, window: window)
-  }
+  /// The values of `image`, which this prepared, as the network's first layer makes them: `valueCount`, channel, row, column.
+  public func values(_ image: PreparedImage) -> [Float] { tables.values(image.pixels, count: valueCount) }
 
-  /// As `prepare`, into memory of the caller's: `valueCount` initialized values, which are overwritten.
-  func write(
-    _ radiograph: Radiograph, augmentation: Augmentation, random: inout CounterRandom,
-    into planes: UnsafeMutableBufferPointer<Float>
-  ) -> CropWindow {
-    let decision = augmentation.decide(width: radiograph.width, height: radiograph.height, random: &random)
-    return write(radiograph, decision, into: planes)
-  }
-
-  private func write(
-    _ radiograph: Radiograph, _ decision: Augmentation.Decision, into planes: UnsafeMutableBufferPointer<Float>
-  ) -> CropWindow {
+  private func prepare(_ radiograph: Radiograph, _ decision: Augmentation.Decision) -> PreparedImage {
     if decision.box == nil, case .squareResize(let size) = preprocessing.geometry {
-      return writeSquare(radiograph, size: size, mirrored: decision.isMirrored, into: planes)
+      return square(radiograph, size: size, mirrored: decision.isMirrored)
     }
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
@@ -126,33 +109,35 @@ public struct ImagePreparation: Sendable {
     let top = Self.centerOffset(of: size, in: height)
     let part = PixelBox(x: max(left, 0), y: max(top, 0), width: min(size, width), height: min(size, height))
     let resized = Resampling.resize(image, box: source, width: width, height: height, part: part)
-    normalization.write(
-      resized, left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored,
-      into: planes)
+    let planes = resized.planes(
+      left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored)
     // Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
     let across = { (pixels: Int) in Double(pixels * source.width) / Double(width) }
     let down = { (pixels: Int) in Double(pixels * source.height) / Double(height) }
-    return CropWindow(
+    let window = CropWindow(
       x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
       isMirrored: decision.isMirrored)
+    return PreparedImage(pixels: .bytes(planes), window: window)
   }
 
   /// The central square, as torchxrayvision prepares it. All channels show the same gray.
-  private func writeSquare(
-    _ radiograph: Radiograph, size: Int, mirrored: Bool, into planes: UnsafeMutableBufferPointer<Float>
-  ) -> CropWindow {
+  private func square(_ radiograph: Radiograph, size: Int, mirrored: Bool) -> PreparedImage {
     let box = SquareResampling.centralSquare(width: radiograph.width, height: radiograph.height)
-    let tables = normalization.tables
-    for (channel, table) in tables.enumerated() {
-      let plane = UnsafeMutableBufferPointer(rebasing: planes[channel * size * size..<(channel + 1) * size * size])
-      if channel > 0, table == tables[0] {
-        _ = plane.update(fromContentsOf: planes[..<(size * size)])
-      } else {
-        SquareResampling.resize(radiograph, box: box, size: size, values: table, mirrored: mirrored, into: plane)
+    let tables = tables.tables
+    let values = [Float](unsafeUninitializedCapacity: valueCount) { planes, count in
+      for (channel, table) in tables.enumerated() {
+        let plane = UnsafeMutableBufferPointer(rebasing: planes[channel * size * size..<(channel + 1) * size * size])
+        if channel > 0, table == tables[0] {
+          _ = plane.update(fromContentsOf: planes[..<(size * size)])
+        } else {
+          SquareResampling.resize(radiograph, box: box, size: size, values: table, mirrored: mirrored, into: plane)
+        }
       }
+      count = valueCount
     }
-    return CropWindow(
+    let window = CropWindow(
       x: Double(box.x), y: Double(box.y), width: Double(box.width), height: Double(box.height), isMirrored: mirrored)
+    return PreparedImage(pixels: .values(values), window: window)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.

@@ -63,7 +63,7 @@ public final class Predictor {
       let inference: Inference
       do {
         inference = try session.infer(
-          ImageBatch(count: batch.count, shape: session.plan.image, pixels: batch.pixels),
+          ImageBatch(batch.images, shape: session.plan.image, tables: dataset.preparation.tables),
           keepingFeatures: keepingFeatures)
       } catch {
         throw .cause(error)

@@ -115,7 +115,7 @@ struct TrainingLoop {
   private func accumulate(_ batch: Batch, known: Int) throws(TrainingError) -> TrainingOutcome {
     do {
       return try session.accumulateGradients(
-        ImageBatch(count: batch.count, shape: session.plan.image, pixels: batch.pixels),
+        ImageBatch(batch.images, shape: session.plan.image, tables: training.preparation.tables),
         labels: LabelBatch(batch.samples.flatMap { labels(of: $0).labels }), weights: classWeights,
         lossScale: 1 / Double(max(known, 1)))
     } catch {

@@ -40,10 +40,10 @@ import Testing
     #expect(batches[2].labels == [.positive, .negative])
     let preparation = try ImagePreparation(Self.preprocessing)
     for batch in batches {
-      #expect(batch.pixels.count == batch.count * 3 * 28 * 28)
+      #expect(batch.images.count == batch.count)
       for (place, sample) in batch.samples.enumerated() {
         let alone = preparation.prepare(try radiograph(Self.images[sample]))
-        #expect(Array(batch.pixels[place * 2352..<(place + 1) * 2352]) == alone.pixels)
+        #expect(batch.images[place] == alone.pixels)
         #expect(batch.views[place].window == alone.window)
       }
     }
@@ -65,14 +65,14 @@ import Testing
   @Test("a sample is the same in every batch, and another in every epoch")
   func independent() throws {
     let dataset = try dataset()
-    func sample(_ order: [Int], batchSize: Int, epoch: Int) throws -> [Float] {
+    func sample(_ order: [Int], batchSize: Int, epoch: Int) throws -> ImagePixels? {
       let loader = BatchLoader(
         dataset, order: order, batchSize: batchSize, augmentation: .cropFlip(), seed: 1, epoch: epoch)
       let all = try batches(loader)
       for batch in all {
-        if let place = batch.samples.firstIndex(of: 4) { return Array(batch.pixels[place * 2352..<(place + 1) * 2352]) }
+        if let place = batch.samples.firstIndex(of: 4) { return batch.images[place] }
       }
-      return []
+      return nil
     }
     let first = try sample([4], batchSize: 1, epoch: 0)
     #expect(try sample([6, 5, 4, 3, 2, 1, 0], batchSize: 4, epoch: 0) == first)

@@ -27,3 +27,8 @@ func temporaryFolder() throws -> String {
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   return folder.path
 }
+
+extension ImagePreparation {
+  /// What a network is given of `radiograph` in evaluation.
+  func values(of radiograph: Radiograph) -> [Float] { values(prepare(radiograph)) }
+}

@@ -40,16 +40,16 @@ import Testing
       Case("palette8", 24, side: 47),
     ]) func `values are torchxrayvision's but for the rounding of Float`(square: Case) throws
   {
-    let prepared = try Self.preparation(square.size).prepare(radiograph("\(square.image).png"))
+    let values = try Self.preparation(square.size).values(of: radiograph("\(square.image).png"))
     let expected = try floatFixture(square.testDescription)
-    #expect(prepared.pixels.count == expected.count)
-    let difference = zip(prepared.pixels, expected).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(values.count == expected.count)
+    let difference = zip(values, expected).map { abs($0 - $1) }.max() ?? .infinity
     #expect(difference <= square.tolerance, "\(difference) with a tolerance of \(square.tolerance)")
   }
 
   @Test func `a picture of the network's size has torchxrayvision's bits`() throws {
-    let prepared = try Self.preparation(47).prepare(radiograph("gray8.png"))
-    #expect(prepared.pixels.map(\.bitPattern) == (try floatFixture("gray8.xrv-47.f32")).map(\.bitPattern))
+    let values = try Self.preparation(47).values(of: radiograph("gray8.png"))
+    #expect(values.map(\.bitPattern) == (try floatFixture("gray8.xrv-47.f32")).map(\.bitPattern))
   }
 
   @Test(arguments: [
@@ -72,25 +72,26 @@ import Testing
     let image = Radiograph(
       width: side, height: side, channels: 1, pixels: [UInt8](repeating: level, count: side * side))
     let value = (2 * (Float(level) / 255) - 1) * 1024
-    let pixels = try Self.preparation(9).prepare(image).pixels
-    #expect(pixels.allSatisfy { $0 == value })
+    let values = try Self.preparation(9).values(of: image)
+    #expect(values.allSatisfy { $0 == value })
   }
 
   @Test func `three channels show the same gray, each with its own numbers`() throws {
     let image = try radiograph("rgb8.png")
-    let one = try Self.preparation(24).prepare(image).pixels
+    let one = try Self.preparation(24).values(of: image)
     let same = try #require(Preprocessing.torchXRayVision(imageSize: 24).withChannels(3))
-    #expect(try ImagePreparation(same).prepare(image).pixels == one + one + one)
+    #expect(try ImagePreparation(same).values(of: image) == one + one + one)
     var other = same
     other.deviation[2] = 1 / 1024
-    #expect(try ImagePreparation(other).prepare(image).pixels == one + one + one.map { $0 / 2 })
+    #expect(try ImagePreparation(other).values(of: image) == one + one + one.map { $0 / 2 })
   }
 
   @Test func `a mirrored image is the image, columns from right to left`() throws {
     let image = try radiograph("wide.png")
     let preparation = try Self.preparation(24)
     let plain = preparation.prepare(image)
-    let mirrored = (0..<24).flatMap { row in plain.pixels[row * 24..<(row + 1) * 24].reversed() }
+    let values = preparation.values(plain)
+    let mirrored = (0..<24).flatMap { row in values[row * 24..<(row + 1) * 24].reversed() }
     var seen = Set<Bool>()
     for sample in 0..<16 {
       var random = CounterRandom(seed: 1, purpose: .augmentation, epoch: 0, sample: sample)
@@ -98,7 +99,7 @@ import Testing
       var window = plain.window
       window.isMirrored = prepared.window.isMirrored
       #expect(prepared.window == window)
-      #expect(prepared.pixels == (window.isMirrored ? mirrored : plain.pixels))
+      #expect(preparation.values(prepared) == (window.isMirrored ? mirrored : values))
       seen.insert(window.isMirrored)
     }
     #expect(seen == [true, false])
@@ -108,11 +109,12 @@ import Testing
   @Test func `a random part is resized as Pillow does it`() throws {
     let image = try radiograph("square.png")
     var random = CounterRandom(seed: 5, purpose: .augmentation, epoch: 2, sample: 3)
-    let prepared = try Self.preparation(56).prepare(image, augmentation: .cropFlip(), random: &random)
+    let preparation = try Self.preparation(56)
+    let prepared = preparation.prepare(image, augmentation: .cropFlip(), random: &random)
     let window = prepared.window
     let box = PixelBox(x: Int(window.x), y: Int(window.y), width: Int(window.width), height: Int(window.height))
     let resized = Resampling.resize(image, box: box, width: 56, height: 56)
-    let first = prepared.pixels[window.isMirrored ? 55 : 0]
+    let first = preparation.values(prepared)[window.isMirrored ? 55 : 0]
     #expect(first == (2 * (Float(resized.pixels[0]) / 255) - 1) * 1024)
   }
 }

@@ -1,19 +1,51 @@
+import Platform
 import Tensors
 
-/// Images as the network takes them: N·C·H·W, normalised.
+/// N images for a network: C·H·W each, as normalized values, or as bytes that stand for them.
 public struct ImageBatch: Sendable {
+  private enum Storage: Sendable {
+    case values([Float])
+    case images([ImagePixels], PixelTables)
+  }
+
   /// N.
   public let count: Int
   /// C·H·W of one image.
   public let shape: FeatureShape
-  /// N·C·H·W values.
-  public let pixels: [Float]
+  private let storage: Storage
 
+  /// `pixels`: N·C·H·W values.
   public init(count: Int, shape: FeatureShape, pixels: [Float]) {
     precondition(pixels.count == count * shape.count, "\(pixels.count) pixels for \(count) images of \(shape)")
     self.count = count
     self.shape = shape
-    self.pixels = pixels
+    storage = .values(pixels)
+  }
+
+  /// `tables`: of C channels, what bytes among `images` stand for.
+  public init(_ images: [ImagePixels], shape: FeatureShape, tables: PixelTables) {
+    precondition(tables.channels == shape.channels, "\(tables.channels) channels for images of \(shape)")
+    count = images.count
+    self.shape = shape
+    storage = .images(images, tables)
+  }
+
+  /// N·C·H·W values; of bytes they are made each time, by several threads.
+  public var pixels: [Float] {
+    switch storage {
+    case .values(let values): return values
+    case .images(let images, let tables):
+      let size = shape.count
+      return [Float](unsafeUninitializedCapacity: count * size) { buffer, initialized in
+        nonisolated(unsafe) let planes = buffer
+        ThreadPool().forEach(count) { image in
+          // Each image has a part to itself.
+          let part = UnsafeMutableBufferPointer(rebasing: planes[image * size..<(image + 1) * size])
+          tables.write(images[image], into: part)
+        }
+        initialized = count * size
+      }
+    }
   }
 }
 
