@@ -4,7 +4,7 @@ import Tensors
 
 /// Some samples as a network takes them. N samples, L classes.
 public struct Batch: Equatable, Sendable {
-  /// Which samples of the data set these are, N.
+  /// Which samples of the data set these are, N. One that is shown in ten crops stands ten times in a row.
   public var samples: [Int]
   /// N.
   public var images: [ImagePixels]
@@ -18,7 +18,7 @@ public struct Batch: Equatable, Sendable {
 
 /// Hands out the batches of one epoch, in order, and prepares one ahead while the caller works.
 ///
-/// Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
+/// A batch is N images, or with ten crops of each 10 · N samples. Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
 /// memory, and one image being decoded for each thread.
 public final class BatchLoader {
   private let dataset: Dataset
@@ -83,19 +83,21 @@ public final class BatchLoader {
   private static func batch(
     _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
   ) -> Result<Batch, ChestXrayError> {
-    let results = pool.map(samples.count) { place -> Result<(pixels: ImagePixels, view: ImageView), ChestXrayError> in
+    let results = pool.map(samples.count) {
+      place -> Result<[(pixels: ImagePixels, view: ImageView)], ChestXrayError> in
       do throws(ChestXrayError) {
         return .success(try dataset.prepare(samples[place], augmentation: augmentation, seed: seed, epoch: epoch))
       } catch {
         return .failure(error)
       }
     }
-    var batch = Batch(samples: samples, images: [], labels: samples.flatMap(dataset.labels), views: [])
+    let shown = samples.flatMap { repeatElement($0, count: augmentation.viewCount) }
+    var batch = Batch(samples: shown, images: [], labels: shown.flatMap(dataset.labels), views: [])
     for result in results {
       switch result {
       case .success(let prepared):
-        batch.images.append(prepared.pixels)
-        batch.views.append(prepared.view)
+        batch.images += prepared.map(\.pixels)
+        batch.views += prepared.map(\.view)
       case .failure(let error): return .failure(error)
       }
     }

@@ -67,17 +67,20 @@ public struct Dataset: Sendable {
     columns.map { column in column.map { table.samples[index].labels[$0] } ?? .unknown }
   }
 
-  /// The sample at `index` as a network is given it: seed, epoch and index decide.
+  /// The sample at `index` as a network is given it, in each of its views: seed, epoch and index decide.
   ///
   /// Errors: those of `Radiograph.read`.
   func prepare(
     _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int
-  ) throws(ChestXrayError) -> (pixels: ImagePixels, view: ImageView) {
+  ) throws(ChestXrayError) -> [(pixels: ImagePixels, view: ImageView)] {
     let radiograph = try Radiograph.read(paths[index])
     var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
-    let prepared = preparation.prepare(radiograph, augmentation: augmentation, random: &random)
-    return (
-      prepared.pixels, ImageView(width: radiograph.width, height: radiograph.height, window: prepared.window)
-    )
+    let prepared =
+      augmentation == .tenCrop
+      ? preparation.tenCrops(of: radiograph)
+      : [preparation.prepare(radiograph, augmentation: augmentation, random: &random)]
+    return prepared.map {
+      ($0.pixels, ImageView(width: radiograph.width, height: radiograph.height, window: $0.window))
+    }
   }
 }
