@@ -10,6 +10,8 @@ public struct Dataset: Sendable {
   public let preparation: ImagePreparation
   /// One path for each sample.
   public let paths: [String]
+  /// How the images are read.
+  public var source = ImageSource()
   /// For each class, its column in the table.
   private let columns: [Int?]
 
@@ -73,7 +75,11 @@ public struct Dataset: Sendable {
   func prepare(
     _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int
   ) throws(ChestXrayError) -> [(pixels: ImagePixels, view: ImageView)] {
-    let radiograph = try Radiograph.read(paths[index])
+    if augmentation == .none, source.shortSide == nil {
+      let (prepared, view) = try source.prepared(at: paths[index], preparation)
+      return [(prepared.pixels, view)]
+    }
+    let radiograph = try source.radiograph(at: paths[index])
     var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
     let prepared =
       augmentation == .tenCrop

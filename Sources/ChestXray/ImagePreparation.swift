@@ -95,49 +95,76 @@ public struct ImagePreparation: Sendable {
   public func values(_ image: PreparedImage) -> [Float] { tables.values(image.pixels, count: valueCount) }
 
   private func prepare(_ radiograph: Radiograph, _ decision: Augmentation.Decision) -> PreparedImage {
-    if decision.box == nil, case .squareResize(let size) = preprocessing.geometry {
-      return square(radiograph, size: size, mirrored: decision.isMirrored)
+    let cut = cut(width: radiograph.width, height: radiograph.height, decision)
+    if decision.box == nil, case .squareResize = preprocessing.geometry {
+      return PreparedImage(pixels: .values(square(radiograph, cut)), window: cut.window)
     }
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
-    let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
-    let source = decision.box ?? whole
-    var (width, height) = (size, size)
-    if decision.box == nil, case .centerCrop(let resize, _) = preprocessing.geometry {
-      (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
-    }
-    let left = Self.centerOffset(of: size, in: width)
-    let top = Self.centerOffset(of: size, in: height)
-    let part = PixelBox(x: max(left, 0), y: max(top, 0), width: min(size, width), height: min(size, height))
-    let resized = Resampling.resize(image, box: source, width: width, height: height, part: part)
+    let part = PixelBox(
+      x: max(cut.left, 0), y: max(cut.top, 0), width: min(size, cut.width), height: min(size, cut.height))
+    let resized = Resampling.resize(image, box: cut.source, width: cut.width, height: cut.height, part: part)
     let planes = resized.planes(
-      left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored)
-    // Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
-    let across = { (pixels: Int) in Double(pixels * source.width) / Double(width) }
-    let down = { (pixels: Int) in Double(pixels * source.height) / Double(height) }
-    let window = CropWindow(
-      x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
-      isMirrored: decision.isMirrored)
-    return PreparedImage(pixels: .bytes(planes), window: window)
+      left: min(cut.left, 0), top: min(cut.top, 0), width: size, height: size, mirrored: cut.isMirrored)
+    return PreparedImage(pixels: .bytes(planes), window: cut.window)
   }
 
-  /// The central square, as torchxrayvision prepares it. All channels show the same gray.
-  private func square(_ radiograph: Radiograph, size: Int, mirrored: Bool) -> PreparedImage {
-    let box = SquareResampling.centralSquare(width: radiograph.width, height: radiograph.height)
+  /// What a network is shown in evaluation of an image of `width` × `height` pixels.
+  func window(width: Int, height: Int) -> CropWindow {
+    cut(width: width, height: height, Augmentation.Decision(box: nil, isMirrored: false)).window
+  }
+
+  /// How an image is cut: `source` of it is resized to `width` × `height`, and the square from (`left`, `top`) of that is shown.
+  private struct Cut {
+    var source: PixelBox
+    var width: Int
+    var height: Int
+    var left = 0
+    var top = 0
+    var size: Int
+    var isMirrored: Bool
+
+    /// Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
+    var window: CropWindow {
+      func across(_ pixels: Int) -> Double { Double(pixels * source.width) / Double(width) }
+      func down(_ pixels: Int) -> Double { Double(pixels * source.height) / Double(height) }
+      return CropWindow(
+        x: Double(source.x) + across(left), y: Double(source.y) + down(top), width: across(size), height: down(size),
+        isMirrored: isMirrored)
+    }
+  }
+
+  private func cut(width: Int, height: Int, _ decision: Augmentation.Decision) -> Cut {
+    let whole = PixelBox(x: 0, y: 0, width: width, height: height)
+    var cut = Cut(
+      source: decision.box ?? whole, width: size, height: size, size: size, isMirrored: decision.isMirrored)
+    if decision.box != nil { return cut }
+    switch preprocessing.geometry {
+    case .resize: break
+    case .squareResize: cut.source = SquareResampling.centralSquare(width: width, height: height)
+    case .centerCrop(let resize, _):
+      (cut.width, cut.height) = Self.resizedSides(width: width, height: height, short: resize)
+      cut.left = Self.centerOffset(of: size, in: cut.width)
+      cut.top = Self.centerOffset(of: size, in: cut.height)
+    }
+    return cut
+  }
+
+  /// The central square, as torchxrayvision prepares it: `valueCount` values. All channels show the same gray.
+  private func square(_ radiograph: Radiograph, _ cut: Cut) -> [Float] {
     let tables = tables.tables
-    let values = [Float](unsafeUninitializedCapacity: valueCount) { planes, count in
+    return [Float](unsafeUninitializedCapacity: valueCount) { planes, count in
+      planes.initialize(repeating: 0)
       for (channel, table) in tables.enumerated() {
         let plane = UnsafeMutableBufferPointer(rebasing: planes[channel * size * size..<(channel + 1) * size * size])
         if channel > 0, table == tables[0] {
           _ = plane.update(fromContentsOf: planes[..<(size * size)])
         } else {
-          SquareResampling.resize(radiograph, box: box, size: size, values: table, mirrored: mirrored, into: plane)
+          SquareResampling.resize(
+            radiograph, box: cut.source, size: size, values: table, mirrored: cut.isMirrored, into: plane)
         }
       }
       count = valueCount
     }
-    let window = CropWindow(
-      x: Double(box.x), y: Double(box.y), width: Double(box.width), height: Double(box.height), isMirrored: mirrored)
-    return PreparedImage(pixels: .values(values), window: window)
   }
 
   /// The sides that torchvision's `Resize(short)` gives an image: the long one is cut, not rounded.

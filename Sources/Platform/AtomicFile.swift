@@ -66,6 +66,12 @@ public struct AtomicFile: ~Copyable {
     }
   }
 
+  /// Gives the file its name without waiting for the disk: a machine that loses its power may leave it damaged.
+  public consuming func commitUnsynced() throws(PlatformError) {
+    guard rename(temporaryPath, path) == 0 else { throw .cannotCreate(path: path, errno: errno) }
+    isCommitted = true
+  }
+
   /// Syncs the bytes to the disk and gives the file its name.
   public consuming func commit() throws(PlatformError) {
     guard fsync(descriptor) == 0 else { throw .writeFailed(path: path, errno: errno) }

@@ -15,6 +15,8 @@ public enum TrainingError: DiagnosedError {
   /// The run directory was started with other settings: name, there, now.
   case otherSettings(run: String, differences: [(name: String, there: String, now: String)])
   /// A folder that is there and is not a run of ours.
+  /// `--cache-size`, and the pixels that evaluation resizes to.
+  case cacheTooSmall(size: Int, needed: Int)
   case notARun(path: String)
   case nothingToResume(path: String)
   case damagedState(path: String, reason: String)
@@ -58,6 +60,11 @@ public enum TrainingError: DiagnosedError {
           + differences.map { "--\($0.name) \($0.there.printable) there, \($0.now.printable) now" }.joined(
             separator: "; "),
         hint: "repeat the settings of the run to go on with it, or give another --output", file: run)
+    case .cacheTooSmall(let size, let needed):
+      Diagnosis(
+        id: "run.cache-too-small", exit: .usage,
+        message: "a cache of \(size) pixels is less than the \(needed) that the network's images are resized to",
+        hint: "give --cache-size \(needed) or more, or --cache never")
     case .notARun(let path):
       Diagnosis(
         id: "run.not-a-run", exit: .cannotCreate,

@@ -29,6 +29,10 @@ extension TrainingLoop {
     try run.note("epoch", state, summary.event)
     try saveState()
     report(.epoch(summary))
+    if let failure = training.source.cache?.failure, !hasReportedCache {
+      hasReportedCache = true
+      report(.note("cache: nothing more is kept: \(failure.diagnosis.message)"))
+    }
   }
 
   /// The mean loss over the known labels of the validation list, and the AUROC of each finding. A reason to stop that comes on the way

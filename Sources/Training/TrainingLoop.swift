@@ -22,6 +22,8 @@ struct TrainingLoop {
   /// The rows of `metrics.csv`.
   var metrics: [String] = []
   let report: (TrainingEvent) -> Void
+  /// Whether the user knows that nothing more is kept.
+  var hasReportedCache = false
   private let classWeights: ClassWeights?
 
   var options: TrainingOptions { finetuner.options }
@@ -43,7 +45,11 @@ struct TrainingLoop {
       schedule: LearningRateSchedule(
         settings.schedule, base: settings.learningRate, epochs: settings.epochs, patience: settings.plateauPatience,
         warmupEpochs: settings.warmupEpochs), averageDecay: settings.averageDecay)
-    (training, validation) = try data.datasets(start.metadata.preprocessing)
+    var (training, validation) = try data.datasets(start.metadata.preprocessing)
+    let cache = try TrainingCache(settings, training: training, validation: validation, pool: finetuner.pool)
+    if let note = cache.note { report(.note(note)) }
+    (training.source, validation.source) = (cache.training, cache.validation)
+    (self.training, self.validation) = (training, validation)
     let size = start.metadata.preprocessing.imageSize
     let views = settings.imageAugmentation.viewCount
     do {

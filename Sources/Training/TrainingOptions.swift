@@ -79,6 +79,11 @@ public struct TrainingOptions: Equatable, Sendable {
   /// The run ends behind so many epochs in a row without a lower validation loss; nil: it does all its epochs.
   public var stopAfterBadEpochs: Int?
 
+  /// The short side of the images that are kept and trained on, in pixels; nil: `defaultCacheSize`, where evaluation sees no more.
+  public var cacheSize: Int?
+  public var cache = CacheChoice.automatic
+  public static let defaultCacheSize = 512
+
   /// Steps of the run between two saved states, beside those that every epoch leaves; nil: none.
   public var checkpointEvery: Int?
   /// Seconds after which this start of the run saves and stops; nil: never.
@@ -114,6 +119,7 @@ public struct TrainingOptions: Equatable, Sendable {
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
       ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)),
       ("seed", .string(String(seed))),
+      ("cache-size", cache == .never ? .null : JSONValue(cacheSize ?? Self.defaultCacheSize)),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),
       ("stop-after-bad-epochs", JSONValue(stopAfterBadEpochs)), ("checkpoint-every", JSONValue(checkpointEvery)),
       ("max-time", JSONValue(maxSeconds)),

@@ -133,6 +133,18 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: "Decides shuffling, augmentation and random weights.")
   var seed: UInt64 = 123
 
+  @Option(
+    help: ArgumentHelp(
+      "Where decoded radiographs are kept: auto (the user's cache folder, where there is room), never, or a folder.",
+      valueName: "auto|never|folder"))
+  var cache = "auto"
+
+  @Option(
+    help: ArgumentHelp(
+      "The short side to which images are scaled down before they are kept, and trained on; by default 512.",
+      valueName: "pixels"))
+  var cacheSize: Int?
+
   @Flag(help: "Train although the lists share patients.")
   var allowPatientOverlap = false
 
@@ -163,7 +175,7 @@ struct FinetuneCommand: ParsableCommand {
       ("--epochs", epochs), ("--batch-size", batchSize), ("--gradient-accumulation", gradientAccumulation),
       ("--image-size", imageSize ?? 1), ("--threads", threads ?? 1),
       ("--stop-after-bad-epochs", stopAfterBadEpochs ?? 1),
-      ("--checkpoint-every", checkpointEvery ?? 1),
+      ("--checkpoint-every", checkpointEvery ?? 1), ("--cache-size", cacheSize ?? 1),
     ] where value < 1 {
       throw ValidationError("\(name) needs at least 1, found \(value).")
     }
@@ -171,6 +183,9 @@ struct FinetuneCommand: ParsableCommand {
       ("--warmup-epochs", warmupEpochs), ("--freeze-epochs", freezeEpochs), ("--plateau-patience", plateauPatience),
     ] where value < 0 {
       throw ValidationError("\(name) needs 0 or more, found \(value).")
+    }
+    if cache == "never", cacheSize != nil {
+      throw ValidationError("--cache-size says what is kept, and --cache never that nothing is; give one of them.")
     }
     if let ema, !(0..<1).contains(ema) { throw ValidationError("--ema needs 0 or more and less than 1, found \(ema).") }
     if !(0..<1).contains(momentum) {
@@ -227,6 +242,13 @@ struct FinetuneCommand: ParsableCommand {
     options.stopAfterBadEpochs = stopAfterBadEpochs
     options.checkpointEvery = checkpointEvery
     options.maxSeconds = maxTime?.seconds
+    options.cacheSize = cacheSize
+    options.cache =
+      switch cache {
+      case "auto": .automatic
+      case "never": .never
+      default: .folder(cache)
+      }
     options.clipNorm = clipNorm
     options.loss = loss
     options.uncertain = uncertain

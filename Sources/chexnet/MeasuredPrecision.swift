@@ -37,11 +37,7 @@ struct MeasuredPrecision: Equatable {
   var fastest: Precision { speeds[.bf16, default: 0] > speeds[.fp32, default: 0] ? .bf16 : .fp32 }
 
   /// `$XDG_CACHE_HOME/chexnet/doctor.json`, or under `~/.cache`.
-  static var path: String {
-    let environment = ProcessInfo.processInfo.environment
-    let cache = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory() + "/.cache"
-    return cache + "/chexnet/doctor.json"
-  }
+  static var path: String { userCacheFolder + "/doctor.json" }
 
   private static let circumstances: [(String, String)] = [
     ("chexnet", toolVersion), ("processor", Processor.name), ("instructions", InstructionSet.best.rawValue),

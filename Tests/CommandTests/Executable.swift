@@ -45,7 +45,10 @@ struct Executable {
     process.standardOutput = FileHandle(forWritingAtPath: folder + "/out")
     process.standardError = FileHandle(forWritingAtPath: folder + "/err")
     process.standardInput = FileHandle.nullDevice
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    // A user's own cache is nothing to tests.
+    process.environment = ProcessInfo.processInfo.environment.merging(
+      ["XDG_CACHE_HOME": folder + "/cache"].merging(environment) { $1 }
+    ) { $1 }
     try process.run()
     return Running(process: process, folder: folder)
   }
