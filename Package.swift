@@ -48,7 +48,7 @@ let package = Package(
 
     // 3 · radiographs and label tables; weight files as parameters
     .target(
-      name: "ChestXray", dependencies: ["Tensors", "Platform", "CPNGShim"], swiftSettings: strict),
+      name: "ChestXray", dependencies: ["Tensors", "Platform", "CKernels", "CPNGShim"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["Engine", "WeightFormats"], swiftSettings: strict),
 
     // 4 · how well it ranks, where it looked
@@ -88,7 +88,7 @@ let package = Package(
     .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightFormatsTests", dependencies: ["WeightFormats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport"], swiftSettings: strict),

@@ -125,10 +125,11 @@ public struct ImagePreparation: Sendable {
     let left = Self.centerOffset(of: size, in: width)
     let top = Self.centerOffset(of: size, in: height)
     let part = PixelBox(x: max(left, 0), y: max(top, 0), width: min(size, width), height: min(size, height))
-    let resized = Resampling.resize(image, box: source, width: width, height: height, part: part)
-    normalization.write(
-      resized, left: min(left, 0), top: min(top, 0), width: size, height: size, mirrored: decision.isMirrored,
-      into: planes)
+    let resized = Resampling.resize(
+      image, box: source, width: width, height: height, part: part, mirrored: decision.isMirrored)
+    // What is black at the right of a mirrored image was at its left.
+    let blackColumns = decision.isMirrored ? size - part.width + min(left, 0) : -min(left, 0)
+    normalization.write(resized, left: -blackColumns, top: min(top, 0), width: size, height: size, into: planes)
     // Multiplied before divided: a whole image, or a random part, keeps its whole numbers.
     let across = { (pixels: Int) in Double(pixels * source.width) / Double(width) }
     let down = { (pixels: Int) in Double(pixels * source.height) / Double(height) }

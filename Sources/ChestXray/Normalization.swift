@@ -18,9 +18,9 @@ struct Normalization: Sendable {
   /// Writes a `width` × `height` part of `image`, from (`left`, `top`), into `planes`: channel, row, column.
   ///
   /// Pixels outside of the image are black, as those of torchvision's `CenterCrop`. A gray image is repeated over all
-  /// channels. `mirrored`: columns from right to left. Overwrites `planes`, `channels · height · width` values.
+  /// channels. Overwrites `planes`, `channels · height · width` values.
   func write(
-    _ image: Radiograph, left: Int, top: Int, width: Int, height: Int, mirrored: Bool,
+    _ image: Radiograph, left: Int, top: Int, width: Int, height: Int,
     into planes: UnsafeMutableBufferPointer<Float>
   ) {
     precondition(planes.count == channels * width * height && (image.channels == 1 || image.channels == channels))
@@ -35,12 +35,12 @@ struct Normalization: Sendable {
           row.update(repeating: table[0])
           continue
         }
-        for x in 0..<columns.lowerBound { row[mirrored ? width - 1 - x : x] = table[0] }
+        for x in 0..<columns.lowerBound { row[x] = table[0] }
         for x in columns {
           let value = image.pixels[(imageY * image.width + left + x) * image.channels + source]
-          row[mirrored ? width - 1 - x : x] = table[Int(value)]
+          row[x] = table[Int(value)]
         }
-        for x in columns.upperBound..<width { row[mirrored ? width - 1 - x : x] = table[0] }
+        for x in columns.upperBound..<width { row[x] = table[0] }
       }
     }
   }

@@ -25,6 +25,10 @@ public struct Radiograph: Equatable, Sendable {
   public static let largestSide = 16384
   /// The most pixels that are decoded.
   public static let mostPixels = 128 << 20
+  /// Whether an image of this size is decoded.
+  static func isWithinLimits(width: Int, height: Int) -> Bool {
+    width <= largestSide && height <= largestSide && width * height <= mostPixels
+  }
   /// The largest file that is read, in bytes: what `mostPixels` take uncompressed, and room for chunks.
   static let largestFile = 1 << 30
 
