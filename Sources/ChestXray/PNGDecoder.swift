@@ -6,12 +6,13 @@ public func pngLibraryVersion() -> String { png_shim_version().map { String(cStr
 
 /// PNG files, with every CRC and the Adler-32 checksum verified: by `GrayPNG` where they are its kind, else by libpng.
 ///
-/// Gray of 1, 2, 4 and 8 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Samples of
-/// 16 bits are refused: Pillow, which the published models were trained with, cuts gray ones off at 255.
+/// Gray of 1, 2, 4, 8 and 16 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Of 16
+/// bits the upper 8 stay, as in libpng's own reduction and in Pillow's of colours and of gray with alpha; Pillow's
+/// `convert` of gray alone cuts it off at 255, which leaves nothing to see.
 enum PNGDecoder {
   /// Decodes `bytes`, which came from `path` (used in messages only).
   ///
-  /// Errors: `tooLarge` beyond `Radiograph`'s limits, `truncated`, `damaged`, `sixteenBits`, `outOfMemory`.
+  /// Errors: `tooLarge` beyond `Radiograph`'s limits, `truncated`, `damaged`, `outOfMemory`.
   static func decode(_ bytes: [UInt8], path: String) throws(ChestXrayError) -> Radiograph {
     if let image = GrayPNG.decode(bytes) { return image }
     return try decodeByLibrary(bytes, path: path)
@@ -28,7 +29,6 @@ enum PNGDecoder {
 
     guard Radiograph.isWithinLimits(width: width, height: height)
     else { throw .image(path: path, .tooLarge(width: width, height: height)) }
-    if header.bit_depth == 16 { throw .image(path: path, .sixteenBits) }
     try checkPlausible(header, fileSize: bytes.count, path: path)
 
     let channels = header.color_type == 0 || header.color_type == 4 ? 1 : 3
