@@ -25,6 +25,9 @@ let package = Package(
       name: "CPNG", path: "Sources/System/CPNG", pkgConfig: "libpng",
       providers: [.apt(["libpng-dev"])]),
     .systemLibrary(
+      name: "CJPEG", path: "Sources/System/CJPEG", pkgConfig: "libturbojpeg",
+      providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(
       name: "CCrypto", path: "Sources/System/CCrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"])]),
     .target(name: "CPlatform", path: "Sources/System/CPlatform"),
@@ -48,7 +51,7 @@ let package = Package(
 
     // 3 · radiographs and label tables; weight files as parameters
     .target(
-      name: "ChestXray", dependencies: ["Tensors", "Platform", "CPNGShim"], swiftSettings: strict),
+      name: "ChestXray", dependencies: ["Tensors", "Platform", "CKernels", "CPNGShim", "CJPEG"], swiftSettings: strict),
     .target(name: "Checkpoints", dependencies: ["Engine", "WeightFormats"], swiftSettings: strict),
 
     // 4 · how well it ranks, where it looked
@@ -88,7 +91,7 @@ let package = Package(
     .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightFormatsTests", dependencies: ["WeightFormats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport"], swiftSettings: strict),

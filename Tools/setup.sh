@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what chexnet is built with, where it is missing: six C libraries from Debian's or Ubuntu's packages.
+# Installs what chexnet is built with, where it is missing: seven C libraries from Debian's or Ubuntu's packages.
 # Says what it installs; does nothing the second time. Swift itself it does not install: it says how to get it.
 # Tools/setup.sh --tests: also what the tests of another processor's kernels are compiled and run with (Tests/NEON).
 set -euo pipefail
 
-packages=(libhdf5-dev libopenblas0 zlib1g-dev libdeflate-dev libpng-dev libssl-dev pkg-config)
+packages=(libhdf5-dev libopenblas0 zlib1g-dev libdeflate-dev libpng-dev libturbojpeg0-dev libssl-dev pkg-config)
 # pkg-config's names of the same libraries: what the build asks for, on any distribution.
-libraries=(hdf5-serial zlib libdeflate libpng libcrypto)
+libraries=(hdf5-serial zlib libdeflate libpng libturbojpeg libcrypto)
 
 files=()
 # An arm64 machine needs none of them; where packages have other names, Tests/NEON is skipped.
@@ -29,7 +29,7 @@ missing() {
 if [ -n "$(missing)" ]; then
   if ! command -v apt-get >/dev/null; then
     echo "error: missing: $(missing)" >&2
-    echo "hint: install HDF5 (serial), OpenBLAS, zlib, libdeflate, libpng, OpenSSL and pkg-config, with their headers" >&2
+    echo "hint: install HDF5 (serial), OpenBLAS, zlib, libdeflate, libpng, TurboJPEG, OpenSSL and pkg-config, with their headers" >&2
     exit 69
   fi
   as_root=()

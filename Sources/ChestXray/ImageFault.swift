@@ -3,16 +3,18 @@ import Platform
 /// What can be wrong with an image file.
 public enum ImageFault: Equatable, Sendable {
   case empty
-  /// Neither PNG nor another format that we know by its first bytes.
+  /// Neither PNG nor JPEG nor another format that we know by its first bytes.
   case unknownFormat(firstBytes: [UInt8])
-  case jpeg
   case dicom
   case tooLarge(width: Int, height: Int)
   /// The file ends before row `row` (from 0) of `rows` is complete; `rows` is 0 where it ends inside the header.
   case truncated(row: Int, rows: Int)
   /// `reason`: libpng's words.
   case damaged(row: Int, reason: String)
-  case sixteenBits
+  /// `reason`: TurboJPEG's words.
+  case damagedJPEG(reason: String)
+  /// A JPEG for printers: CMYK or YCCK.
+  case fourColours
   case outOfMemory
 
   func diagnosis(path: String) -> Diagnosis {
@@ -28,17 +30,13 @@ public enum ImageFault: Equatable, Sendable {
       ("empty", "\(path) is empty", "copy or download the file again")
     case .unknownFormat(let bytes):
       (
-        "unknown-format", "expected a PNG, found a file that begins with the bytes \(hexadecimal(bytes)): \(path)",
-        "convert it to an 8-bit PNG"
-      )
-    case .jpeg:
-      (
-        "jpeg", "\(path) is a JPEG; JPEG comes in a later version, this one reads PNG",
-        "convert it with ImageMagick: convert \(path) \(png)"
+        "unknown-format",
+        "expected a PNG or a JPEG, found a file that begins with the bytes \(hexadecimal(bytes)): \(path)",
+        "convert it to a PNG"
       )
     case .dicom:
       (
-        "dicom", "\(path) is a DICOM file; this version reads PNG",
+        "dicom", "\(path) is a DICOM file; this version reads PNG and JPEG",
         "convert it with DCMTK (Debian: dcmtk): dcmj2pnm --write-png --min-max-window \(path) \(png)"
       )
     case .tooLarge(let width, let height):
@@ -58,10 +56,12 @@ public enum ImageFault: Equatable, Sendable {
       (
         "damaged", "\(path) is damaged at row \(row + 1): \(reason.printable)", "copy or download the file again"
       )
-    case .sixteenBits:
+    case .damagedJPEG(let reason):
+      ("damaged", "\(path) is a damaged JPEG: \(reason.printable)", "copy or download the file again")
+    case .fourColours:
       (
-        "sixteen-bits", "expected 8 bits a sample, found 16 in \(path)",
-        "scale it to 8 bits, for example with ImageMagick: convert \(path) -depth 8 8-bit/\(png)"
+        "four-colours", "expected a JPEG in gray or RGB, found one in CMYK: \(path)",
+        "convert it with ImageMagick: convert \(path) -colorspace sRGB \(png)"
       )
     case .outOfMemory:
       ("out-of-memory", "no memory to decode \(path)", nil)

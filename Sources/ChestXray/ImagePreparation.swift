@@ -102,9 +102,11 @@ public struct ImagePreparation: Sendable {
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let part = PixelBox(
       x: max(cut.left, 0), y: max(cut.top, 0), width: min(size, cut.width), height: min(size, cut.height))
-    let resized = Resampling.resize(image, box: cut.source, width: cut.width, height: cut.height, part: part)
-    let planes = resized.planes(
-      left: min(cut.left, 0), top: min(cut.top, 0), width: size, height: size, mirrored: cut.isMirrored)
+    let resized = Resampling.resize(
+      image, box: cut.source, width: cut.width, height: cut.height, part: part, mirrored: cut.isMirrored)
+    // What is black at the right of a mirrored image was at its left.
+    let blackColumns = cut.isMirrored ? size - part.width + min(cut.left, 0) : -min(cut.left, 0)
+    let planes = resized.planes(left: -blackColumns, top: min(cut.top, 0), width: size, height: size)
     return PreparedImage(pixels: .bytes(planes), window: cut.window)
   }
 

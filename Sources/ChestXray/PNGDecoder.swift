@@ -4,15 +4,22 @@ import Platform
 /// Of libpng: `1.6.39`.
 public func pngLibraryVersion() -> String { png_shim_version().map { String(cString: $0) } ?? "unknown" }
 
-/// PNG files, by libpng, with every CRC and the Adler-32 checksum verified.
+/// PNG files, with every CRC and the Adler-32 checksum verified: by `GrayPNG` where they are its kind, else by libpng.
 ///
-/// Gray of 1, 2, 4 and 8 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Samples of
-/// 16 bits are refused: Pillow, which the published models were trained with, cuts gray ones off at 255.
+/// Gray of 1, 2, 4, 8 and 16 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Of 16
+/// bits the upper 8 stay, as in libpng's own reduction and in Pillow's of colours and of gray with alpha; Pillow's
+/// `convert` of gray alone cuts it off at 255, which leaves nothing to see.
 enum PNGDecoder {
   /// Decodes `bytes`, which came from `path` (used in messages only).
   ///
-  /// Errors: `tooLarge` beyond `Radiograph`'s limits, `truncated`, `damaged`, `sixteenBits`, `outOfMemory`.
+  /// Errors: `tooLarge` beyond `Radiograph`'s limits, `truncated`, `damaged`, `outOfMemory`.
   static func decode(_ bytes: [UInt8], path: String) throws(ChestXrayError) -> Radiograph {
+    if let image = GrayPNG.decode(bytes) { return image }
+    return try decodeByLibrary(bytes, path: path)
+  }
+
+  /// As `decode`, by libpng.
+  static func decodeByLibrary(_ bytes: [UInt8], path: String) throws(ChestXrayError) -> Radiograph {
     var header = png_shim_header()
     var failure = png_shim_failure()
     let found = png_shim_read_header(&header, &failure, bytes, bytes.count)
@@ -20,9 +27,8 @@ enum PNGDecoder {
     let height = Int(header.height)
     try check(found, failure, rows: height, path: path)
 
-    guard width <= Radiograph.largestSide, height <= Radiograph.largestSide, width * height <= Radiograph.mostPixels
+    guard Radiograph.isWithinLimits(width: width, height: height)
     else { throw .image(path: path, .tooLarge(width: width, height: height)) }
-    if header.bit_depth == 16 { throw .image(path: path, .sixteenBits) }
     try checkPlausible(header, fileSize: bytes.count, path: path)
 
     let channels = header.color_type == 0 || header.color_type == 4 ? 1 : 3
@@ -37,8 +43,10 @@ enum PNGDecoder {
     return Radiograph(width: width, height: height, channels: channels, pixels: pixels)
   }
 
-  /// Refuses a header that promises more than the file can hold, before memory is asked for: Deflate makes at most 1032
-  /// bytes out of one (zlib's "Technical Details").
+  /// Whether a file can hold so many bytes of rows: Deflate makes at most 1032 bytes out of one (zlib's "Technical Details").
+  static func isPlausible(rawBytes: Int, fileSize: Int) -> Bool { rawBytes / 1032 <= fileSize }
+
+  /// Refuses a header that promises more than the file can hold, before memory is asked for.
   private static func checkPlausible(
     _ header: png_shim_header, fileSize: Int, path: String
   ) throws(ChestXrayError) {
@@ -51,7 +59,9 @@ enum PNGDecoder {
     }
     let rowBits = Int(header.width) * samples * Int(header.bit_depth)
     let raw = Int(header.height) * ((rowBits + 7) / 8)
-    if raw / 1032 > fileSize { throw .image(path: path, .truncated(row: 0, rows: Int(header.height))) }
+    if !isPlausible(rawBytes: raw, fileSize: fileSize) {
+      throw .image(path: path, .truncated(row: 0, rows: Int(header.height)))
+    }
   }
 
   private static func check(

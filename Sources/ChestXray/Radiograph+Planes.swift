@@ -4,7 +4,8 @@ extension Radiograph {
   /// The `width` × `height` part from (`left`, `top`), as planes: channel, row, column.
   ///
   /// Pixels outside of the image are black, as those of torchvision's `CenterCrop`. `mirrored`: columns from right to left.
-  func planes(left: Int, top: Int, width: Int, height: Int, mirrored: Bool) -> [UInt8] {
+  func planes(left: Int, top: Int, width: Int, height: Int, mirrored: Bool = false) -> [UInt8] {
+    if channels == 1, !mirrored, left == 0, top == 0, width == self.width, height == self.height { return pixels }
     let columns = max(0, -left)..<max(max(0, -left), min(width, self.width - left))
     return [UInt8](unsafeUninitializedCapacity: channels * width * height) { planes, count in
       planes.initialize(repeating: 0)

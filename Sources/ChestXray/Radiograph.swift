@@ -1,7 +1,7 @@
 /// A decoded image: 8-bit pixels, rows from the top, channels interleaved, no gaps.
 ///
 /// One channel is gray, three are red, green and blue. The values are those of Pillow's `convert('RGB')`, except that
-/// gray stays one channel: alpha and gamma are ignored.
+/// gray stays one channel and, of 16 bits, the upper 8: alpha and gamma are ignored.
 public struct Radiograph: Equatable, Sendable {
   /// Pixels.
   public let width: Int
@@ -25,6 +25,10 @@ public struct Radiograph: Equatable, Sendable {
   public static let largestSide = 16384
   /// The most pixels that are decoded.
   public static let mostPixels = 128 << 20
+  /// Whether an image of this size is decoded.
+  static func isWithinLimits(width: Int, height: Int) -> Bool {
+    width <= largestSide && height <= largestSide && width * height <= mostPixels
+  }
   /// The largest file that is read, in bytes: what `mostPixels` take uncompressed, and room for chunks.
   static let largestFile = 1 << 30
 
@@ -38,11 +42,12 @@ public struct Radiograph: Equatable, Sendable {
 
   /// Decodes `bytes`, which came from `path` (used in messages only).
   ///
-  /// Errors: `empty`, `dicom`, `jpeg` and `unknownFormat` for what is not a PNG, and every error of `PNGDecoder`.
+  /// Errors: `empty`, `dicom` and `unknownFormat` for what is neither PNG nor JPEG, and every error of `PNGDecoder` and
+  /// `JPEGDecoder`.
   public static func decode(_ bytes: [UInt8], path: String) throws(ChestXrayError) -> Radiograph {
     switch ImageFormat(of: bytes) {
     case .png: return try PNGDecoder.decode(bytes, path: path)
-    case .jpeg: throw .image(path: path, .jpeg)
+    case .jpeg: return try JPEGDecoder.decode(bytes, path: path)
     case .dicom: throw .image(path: path, .dicom)
     case nil: throw .image(path: path, bytes.isEmpty ? .empty : .unknownFormat(firstBytes: Array(bytes.prefix(8))))
     }

@@ -1,3 +1,5 @@
+import CKernels
+import Platform
 import Testing
 
 @testable import ChestXray
@@ -33,12 +35,52 @@ import Testing
     Case("rgb8", (5, 7, 55, 23), to: (28, 28)),
   ]
 
-  @Test("every pixel equals Pillow's", arguments: cases)
+  @Test("every pixel equals Pillow's, at every level", arguments: cases)
   func equalsPillow(_ resize: Case) throws {
     let image = try radiograph("\(resize.image).png")
     let box = resize.box ?? PixelBox(x: 0, y: 0, width: image.width, height: image.height)
-    let resized = Resampling.resize(image, box: box, width: resize.width, height: resize.height)
-    #expect(resized.pixels == (try imageFixture(resize.testDescription)))
+    let expected = try imageFixture(resize.testDescription)
+    for level in PixelLevel.all {
+      let resized = Resampling.resize(
+        image, box: box, width: resize.width, height: resize.height, level: level.value)
+      #expect(resized.pixels == expected, "\(level.testDescription)")
+    }
+  }
+
+  @Test("all levels give the same pixels, of gray and of colours, of any size", arguments: PixelLevel.all)
+  func levels(level: PixelLevel) {
+    for sample in 0..<300 {
+      var random = CounterRandom(seed: 1, purpose: .shuffle, sample: sample)
+      let (width, height, channels) = (1 + random.below(90), 1 + random.below(90), sample % 3 == 0 ? 3 : 1)
+      let pixels = (0..<width * height * channels).map { _ in UInt8(random.below(256)) }
+      let image = Radiograph(width: width, height: height, channels: channels, pixels: pixels)
+      let (x, y) = (random.below(width), random.below(height))
+      let box = PixelBox(x: x, y: y, width: 1 + random.below(width - x), height: 1 + random.below(height - y))
+      let (toWidth, toHeight) = (1 + random.below(60), 1 + random.below(60))
+      let resize = { (level: ck_level) in
+        Resampling.resize(image, box: box, width: toWidth, height: toHeight, level: level)
+      }
+      #expect(resize(level.value) == resize(CK_REFERENCE), "sample \(sample)")
+    }
+  }
+
+  @Test("a mirrored result is the result, columns from right to left", arguments: ["square", "rgb8"])
+  func mirrored(name: String) throws {
+    let image = try radiograph("\(name).png")
+    let box = PixelBox(x: 2, y: 1, width: image.width - 5, height: image.height - 1)
+    // The second size takes the vertical pass first.
+    for (width, height) in [(40, 50), (150, 9)] {
+      let part = PixelBox(x: 5, y: 2, width: 30, height: 6)
+      let plain = Resampling.resize(image, box: box, width: width, height: height, part: part)
+      let mirrored = Resampling.resize(image, box: box, width: width, height: height, part: part, mirrored: true)
+      for y in 0..<part.height {
+        for x in 0..<part.width {
+          let (here, there) = ((y * part.width + x) * image.channels, ((y + 1) * part.width - 1 - x) * image.channels)
+          let pixel = mirrored.pixels[here..<here + image.channels]
+          #expect(pixel.elementsEqual(plain.pixels[there..<there + image.channels]))
+        }
+      }
+    }
   }
 
   @Test("the vertical pass is first where more rows go than twice the columns")

@@ -1,8 +1,10 @@
 // Compares every level of CKernels that this processor can run with the reference, in both precisions: each function of the table on
-// random numbers, in shapes that have edges. What is compared is every array of a call, those that it should only have read too.
+// random numbers, in shapes that have edges. What is compared is every array of a call, those that it should only have read too. The
+// operations on pixels come last.
 #include <stdio.h>
 
 #include "calls.h"
+#include "compare_pixels.h"
 
 static int failures;
 
@@ -81,9 +83,11 @@ int main(void) {
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   int comparisons = 0;
   for (int level = CK_REFERENCE + 1; level < CK_LEVELS; level++)
-    if (ck_can_run((ck_level)level))
+    if (ck_can_run((ck_level)level)) {
       for (int precision = CK_FP32; precision <= CK_BF16; precision++)
         comparisons += compare_level((ck_level)level, (ck_precision)precision);
+      failures += compare_pixels((ck_level)level);
+    }
   if (comparisons == 0) printf("this processor has no level to compare\n");
   return failures > 0 || comparisons == 0;
 }

@@ -84,10 +84,47 @@ def kinds():
         (FOLDER / f"gray{depth}.png").write_bytes(png(width, height, depth, 0, rows, extra))
     interlaced_gray()
     for name in [*made, "gray2", "gray4", "gray-interlaced"]:
-        image = Image.open(FOLDER / f"{name}.png")
-        is_gray = image.mode in ("1", "L", "LA")
-        rgb = image.convert("RGB")
-        save_raw(f"{name}.61x47.{1 if is_gray else 3}.u8", rgb.getchannel(0) if is_gray else rgb)
+        save_decoded(f"{name}.png")
+
+
+def save_decoded(file):
+    """What Pillow decodes a file to: RGB, or the gray itself."""
+    image = Image.open(FOLDER / file)
+    rgb = image.convert("RGB")
+    # Pillow has no mode for gray with alpha of 16 bits: it becomes RGBA.
+    is_gray = image.mode in ("1", "L", "LA") or file.startswith("gray-alpha")
+    save_raw(f"{file.rsplit('.', 1)[0]}.61x47.{1 if is_gray else 3}.u8", rgb.getchannel(0) if is_gray else rgb)
+
+
+def sixteen_bits():
+    """Every kind of 16 bits, by hand. Of all but gray alone, Pillow keeps the upper bytes; so its own gray is shifted here."""
+    random = numpy.random.default_rng(20)
+    for name, color, channels in (("gray16", 0, 1), ("gray-alpha16", 4, 2), ("rgb16", 2, 3), ("rgba16", 6, 4)):
+        values = random.integers(0, 1 << 16, (47, 61 * channels)).astype(">u2")
+        rows = b"".join(b"\0" + row.tobytes() for row in values)
+        (FOLDER / f"{name}.png").write_bytes(png(61, 47, 16, color, rows))
+        if channels > 1:
+            save_decoded(f"{name}.png")
+    gray = numpy.asarray(Image.open(FOLDER / "gray16.png"))
+    save_raw("gray16.61x47.1.u8", (gray >> 8).astype(numpy.uint8))
+
+
+def jpegs():
+    """JPEGs of every subsampling that Pillow writes, progressive ones, and what Pillow decodes them to."""
+    gray = Image.fromarray(noise(61, 47, 1, 21))
+    colour = Image.fromarray(noise(61, 47, 3, 22))
+    made = {
+        "jpeg-gray": (gray, {}),
+        "jpeg-gray-progressive": (gray, {"progressive": True}),
+        "jpeg-444": (colour, {"subsampling": "4:4:4"}),
+        "jpeg-422": (colour, {"subsampling": "4:2:2"}),
+        "jpeg-420": (colour, {"subsampling": "4:2:0"}),
+        "jpeg-420-progressive": (colour, {"subsampling": "4:2:0", "progressive": True}),
+        "jpeg-rgb": (colour, {"keep_rgb": True}),
+    }
+    for name, (image, options) in made.items():
+        image.save(FOLDER / f"{name}.jpg", quality=90, **options)
+        save_decoded(f"{name}.jpg")
 
 
 def interlaced_gray():
@@ -189,7 +226,17 @@ def damaged():
     files["too-wide"] = png(16385, 1, 8, 0, rows)
     files["too-many-pixels"] = png(16384, 16384, 1, 0, rows)
     files["promises-too-much"] = png(10000, 10000, 8, 0, rows)
-    files["sixteen-bits"] = png(4, 4, 16, 0, b"".join(b"\0" + bytes(8) for _ in range(4)))
+    jpeg = (FOLDER / "jpeg-gray.jpg").read_bytes()
+    files["truncated-jpeg"] = jpeg[: len(jpeg) // 2]
+    files["truncated-jpeg-end"] = jpeg[:-2]
+    size = jpeg.index(b"\xff\xc0") + 5  # height and width, of two bytes each
+    files["too-wide-jpeg"] = jpeg[: size + 2] + struct.pack(">H", 16385) + jpeg[size + 4 :]
+    files["promises-too-much-jpeg"] = jpeg[:size] + struct.pack(">HH", 8192, 8192) + jpeg[size + 4 :]
+    # A restart marker where none belongs: the library warns, and would go on.
+    middle = jpeg.index(b"\xff\xda") + 200
+    files["corrupt-jpeg"] = jpeg[:middle] + b"\xff\xd5" + jpeg[middle + 2 :]
+    cmyk = FOLDER / "damaged" / "cmyk-jpeg.bin"
+    Image.fromarray(noise(16, 16, 4, 23), "CMYK").save(cmyk, format="JPEG")
     for name, data in files.items():
         (FOLDER / "damaged" / f"{name}.bin").write_bytes(data)
 
@@ -197,6 +244,8 @@ def damaged():
 check_versions()
 (FOLDER / "damaged").mkdir(parents=True, exist_ok=True)
 kinds()
+sixteen_bits()
+jpegs()
 resizes()
 preparations()
 damaged()

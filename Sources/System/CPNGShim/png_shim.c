@@ -116,6 +116,7 @@ static void read_pixels(reader *r) {
   if (is_palette) png_set_packing(r->png);
   if (r->header->color_type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(r->png);
   png_set_strip_alpha(r->png);
+  png_set_strip_16(r->png);
   read_rows(r, stride);
   // The chunks up to the end, for their checksums, and for a file that was cut after its pixels.
   png_read_end(r->png, r->info);

@@ -33,9 +33,9 @@ png_shim_status png_shim_read_header(
     png_shim_header *header, png_shim_failure *failure, const uint8_t *bytes, size_t size);
 
 // Decodes the PNG in `bytes` to 8 bits a sample: gray stays one channel (1, 2 and 4 bits are spread over 0 … 255), RGB
-// and palettes become three, interleaved; alpha is dropped and gamma is not applied. Overwrites `pixels`, which holds
+// and palettes become three, interleaved; of 16 bits the upper 8 stay; alpha is dropped and gamma is not applied. Overwrites `pixels`, which holds
 // height · width · channels bytes. `channels` (1 or 3) says what the caller expects; an image that decodes to something
-// else is damaged. Depths of 16 bits are the caller's to refuse.
+// else is damaged.
 png_shim_status png_shim_read_pixels(
     uint8_t *pixels, size_t pixels_size, int channels, png_shim_failure *failure, const uint8_t *bytes, size_t size);
 

@@ -1,0 +1,34 @@
+#pragma once
+#include <stdlib.h>
+
+#include "pixel_tables.h"
+
+/// Of left, above and above left the one that is nearest to left + above − corner; where two are, the first.
+static int paeth(int left, int above, int corner) {
+  int to_left = abs(above - corner), to_above = abs(left - corner), to_corner = abs(left + above - 2 * corner);
+  if (to_left <= to_above && to_left <= to_corner) return left;
+  return to_above <= to_corner ? above : corner;
+}
+
+static int unfilter(uint8_t *rows, ptrdiff_t width, ptrdiff_t height, uint8_t *workspace) {
+  (void)workspace;
+  for (ptrdiff_t y = 0; y < height; y++) {
+    // A pixel is written before the place where it was read, so that no row is overwritten unread.
+    const uint8_t *filtered = rows + y * (width + 1);
+    uint8_t *row = rows + y * width;
+    int type = *filtered++;
+    if (type > 4) return 1;
+    int left = 0, corner = 0;
+    for (ptrdiff_t x = 0; x < width; x++) {
+      int above = y > 0 ? row[x - width] : 0;
+      int prediction = type == 1   ? left
+                       : type == 2 ? above
+                       : type == 3 ? (left + above) / 2
+                       : type == 4 ? paeth(left, above, corner)
+                                   : 0;
+      row[x] = left = (uint8_t)(filtered[x] + prediction);
+      corner = above;
+    }
+  }
+  return 0;
+}
