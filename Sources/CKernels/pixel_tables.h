@@ -12,9 +12,9 @@ void ck_fill_avx512_pixels(ck_pixels *table);
 void ck_fill_neon_pixels(ck_pixels *table);
 #endif
 
-/// The most rows that are unfiltered at once.
+/// The most rows that are unfiltered at once; of pixels of four bytes, a quarter of them.
 enum { CK_MOST_GROUP_ROWS = 64 };
 
-/// From a row of a group to the next, in bytes: room for the row, and for as many columns before and behind it as the group has
-/// rows. An odd number of cache lines: the same column of all rows would else compete for the same places of the cache.
-static inline ptrdiff_t group_pitch(ptrdiff_t width) { return (width + 2 * CK_MOST_GROUP_ROWS) / 64 * 64 | 64; }
+/// From a row of a group to the next, in bytes: room for the row of `length` bytes, and for as many pixels before and behind it as the
+/// group has rows. An odd number of cache lines: the same column of all rows would else compete for the same places of the cache.
+static inline ptrdiff_t group_pitch(ptrdiff_t length) { return (length + 2 * CK_MOST_GROUP_ROWS) / 64 * 64 | 64; }

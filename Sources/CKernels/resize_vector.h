@@ -85,7 +85,7 @@ static void resize_columns(
 }
 
 /// Rows of 8 units of 2 bytes become columns.
-CK_INLINE void transpose_units(units *rows) {
+CK_INLINE void transpose_pairs(units *rows) {
   _Pragma("clang loop unroll(full)") for (int round = 0; round < 3; round++) {
     units dealt[8];
     _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; i++) {
@@ -105,7 +105,7 @@ CK_INLINE void pack_rows(uint8_t *packed, const uint8_t *in, ptrdiff_t pitch, pt
         ptrdiff_t row = 8 * half + k < rows ? 8 * half + k : rows - 1;
         pairs[k] = (units)load_part(in + row * pitch + i, inputs - i);
       }
-      transpose_units(pairs);
+      transpose_pairs(pairs);
       for (ptrdiff_t j = 0; j < 8; j++)
         store_bytes(packed + (i / 2 + j) * CK_PAIR_BYTES + half * CK_BYTES, (bytes)pairs[j]);
     }

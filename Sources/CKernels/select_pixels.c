@@ -21,7 +21,7 @@ ck_pixels ck_pixels_of(ck_level level) {
 }
 
 /// A group's rows, and the one above them.
-ptrdiff_t ck_unfilter_workspace(ptrdiff_t width) { return (CK_MOST_GROUP_ROWS + 1) * group_pitch(width); }
+ptrdiff_t ck_unfilter_workspace(ptrdiff_t length) { return (CK_MOST_GROUP_ROWS + 1) * group_pitch(length); }
 
 /// 16 inputs are 8 pairs, of 16 lanes of 2 bytes; the last pairs are made whole.
 ptrdiff_t ck_resize_workspace(ptrdiff_t inputs) { return (inputs + 15) / 16 * 8 * 32; }

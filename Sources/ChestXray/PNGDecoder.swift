@@ -4,7 +4,7 @@ import Platform
 /// Of libpng: `1.6.39`.
 public func pngLibraryVersion() -> String { png_shim_version().map { String(cString: $0) } ?? "unknown" }
 
-/// PNG files, with every CRC and the Adler-32 checksum verified: by `GrayPNG` where they are its kind, else by libpng.
+/// PNG files, with every CRC and the Adler-32 checksum verified: by `PlainPNG` where they are its kind, else by libpng.
 ///
 /// Gray of 1, 2, 4, 8 and 16 bits becomes one channel; gray with alpha too. RGB, RGBA and palettes become three. Of 16
 /// bits the upper 8 stay, as in libpng's own reduction and in Pillow's of colours and of gray with alpha; Pillow's
@@ -14,7 +14,7 @@ enum PNGDecoder {
   ///
   /// Errors: `tooLarge` beyond `Radiograph`'s limits, `truncated`, `damaged`, `outOfMemory`.
   static func decode(_ bytes: [UInt8], path: String) throws(ChestXrayError) -> Radiograph {
-    if let image = GrayPNG.decode(bytes) { return image }
+    if let image = PlainPNG.decode(bytes) { return image }
     return try decodeByLibrary(bytes, path: path)
   }
 

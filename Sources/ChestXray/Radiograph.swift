@@ -57,11 +57,17 @@ public struct Radiograph: Equatable, Sendable {
   /// point), which leaves equal red, green and blue as they are.
   public var gray: Radiograph {
     if channels == 1 { return self }
-    let luma = (0..<width * height).map { index in
-      let red = Int(pixels[3 * index]) * 19595
-      let green = Int(pixels[3 * index + 1]) * 38470
-      let blue = Int(pixels[3 * index + 2]) * 7471
-      return UInt8((red + green + blue + 0x8000) >> 16)
+    let count = width * height
+    let luma = [UInt8](unsafeUninitializedCapacity: count) { output, initialized in
+      pixels.withUnsafeBufferPointer { input in
+        for index in 0..<count {
+          let red = UInt32(input[3 * index]) * 19595
+          let green = UInt32(input[3 * index + 1]) * 38470
+          let blue = UInt32(input[3 * index + 2]) * 7471
+          output[index] = UInt8((red + green + blue + 0x8000) >> 16)
+        }
+      }
+      initialized = count
     }
     return Radiograph(width: width, height: height, channels: 1, pixels: luma)
   }

@@ -56,17 +56,19 @@ static int differ(const char *what, uint8_t *found, uint8_t *expected, ptrdiff_t
   return is_different;
 }
 
-static int compare_unfilter(const ck_pixels *mine, const ck_pixels *reference, ptrdiff_t width, ptrdiff_t height) {
-  ptrdiff_t count = height * (width + 1);
-  uint8_t *found = random_bytes(count, (unsigned)width), *workspace = malloc((size_t)ck_unfilter_workspace(width));
-  for (ptrdiff_t y = 0; y < height; y++) found[y * (width + 1)] %= 5;
+static int compare_unfilter(
+    const ck_pixels *mine, const ck_pixels *reference, ptrdiff_t width, ptrdiff_t height, ptrdiff_t unit) {
+  ptrdiff_t length = width * unit, count = height * (length + 1);
+  uint8_t *found = random_bytes(count, (unsigned)width), *workspace = malloc((size_t)ck_unfilter_workspace(length));
+  for (ptrdiff_t y = 0; y < height; y++) found[y * (length + 1)] %= 5;
   uint8_t *expected = malloc((size_t)count + PIXEL_GUARD);
   memcpy(expected, found, (size_t)count + PIXEL_GUARD);
-  int failed = mine->unfilter(found, width, height, workspace) + reference->unfilter(expected, width, height, workspace);
+  int failed = mine->unfilter(found, width, height, unit, workspace);
+  failed += reference->unfilter(expected, width, height, unit, workspace);
   free(workspace);
   // Behind the pixels is what is left of the filtered rows, which is anything.
-  memset(found + height * width, 0, (size_t)height);
-  memset(expected + height * width, 0, (size_t)height);
+  memset(found + height * length, 0, (size_t)height);
+  memset(expected + height * length, 0, (size_t)height);
   return differ("unfilter", found, expected, count, width, height) | failed;
 }
 
@@ -97,8 +99,9 @@ static int compare_pixels(ck_level level) {
   ck_pixels reference = ck_pixels_of(CK_REFERENCE), mine = ck_pixels_of(level);
   int failed = mine.unfilter == reference.unfilter, comparisons = 0;
   for (ptrdiff_t width = 1; width <= 120; width++)
-    for (ptrdiff_t height = 1 + width % 3; height <= 140; height += 17 + width % 5, comparisons += 3) {
-      failed += compare_unfilter(&mine, &reference, width, height);
+    for (ptrdiff_t height = 1 + width % 3; height <= 140; height += 17 + width % 5, comparisons += 4) {
+      failed += compare_unfilter(&mine, &reference, width, height, 1);
+      failed += compare_unfilter(&mine, &reference, width, height, 4);
       failed += compare_resize(&mine, &reference, width, height, 1);
       failed += compare_resize(&mine, &reference, width, height, 3);
     }

@@ -23,10 +23,10 @@ typedef struct {
 ///
 /// Every argument that is not const is overwritten. Nothing is allocated; arrays of one call do not overlap.
 typedef struct {
-  /// Undoes PNG's filters (PNG specification, third edition, section 9) of 8-bit gray, in place: `rows` are `height` times a
-  /// filter's type and `width` bytes, and become height × width pixels without gaps. Returns 0, or 1 where a type is none of the
-  /// five; the rows are anything then. `workspace`: `ck_unfilter_workspace(width)` bytes.
-  int (*unfilter)(uint8_t *rows, ptrdiff_t width, ptrdiff_t height, uint8_t *workspace);
+  /// Undoes PNG's filters (PNG specification, third edition, section 9) of pixels of `unit` bytes, 1 or 4, in place: `rows` are `height`
+  /// times a filter's type and `width` pixels, and become height × width pixels without gaps. Returns 0, or 1 where a type is
+  /// none of the five; the rows are anything then. `workspace`: `ck_unfilter_workspace(width * unit)` bytes.
+  int (*unfilter)(uint8_t *rows, ptrdiff_t width, ptrdiff_t height, ptrdiff_t unit, uint8_t *workspace);
   /// Makes each row's outputs of its inputs: out[y][o][c] = ⌊½ + Σ_i weight[o][i] · in[y][i][c]⌋, which the weights keep below 256. Pixels are
   /// `channels` bytes, 1 or 3; pitches are bytes. `workspace`: `ck_resize_workspace(inputs)` bytes.
   void (*resize_rows)(
@@ -41,8 +41,8 @@ typedef struct {
 /// The operations of `level`, or of the best before it that this processor can run.
 ck_pixels ck_pixels_of(ck_level level);
 
-/// Bytes.
-ptrdiff_t ck_unfilter_workspace(ptrdiff_t width);
+/// Bytes; `length`: those of a row.
+ptrdiff_t ck_unfilter_workspace(ptrdiff_t length);
 ptrdiff_t ck_resize_workspace(ptrdiff_t inputs);
 
 #pragma clang assume_nonnull end

@@ -24,6 +24,30 @@ extension Settings {
     }
   }
 
+  /// Each radiograph of the folder decoded from memory and resized to 256 × 256 in gray, as Pillow's `convert("L").resize((256, 256))`.
+  func thumbnails() throws -> Work {
+    let folder = try imageFolder()
+    let files = try folder.paths.map { path in (path, [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))) }
+    return Work(unit: .millisecondsPerImage(count: files.count), subject: folder.subject) {
+      for (path, bytes) in files { _ = try Radiograph.decode(bytes, path: path).gray.resized(width: 256, height: 256) }
+    }
+  }
+
+  /// A random part of each radiograph, in memory in gray with a short side of 512, resized to 224 × 224; half of them are mirrored.
+  func randomCrops() throws -> Work {
+    let folder = try imageFolder()
+    let images = try folder.paths.map { path in
+      let image = try Radiograph.read(path).gray
+      let short = min(image.width, image.height)
+      return image.resized(width: 512 * image.width / short, height: 512 * image.height / short)
+    }
+    let subject = "\(images.count) images in memory, short side 512, from \(folder.subject)"
+    var random = CounterRandom(seed: 1, purpose: .augmentation)
+    return Work(unit: .imagesPerSecond(count: images.count), subject: subject) {
+      for image in images { _ = image.randomCrop(size: 224, random: &random) }
+    }
+  }
+
   /// A weight file read, checked, hashed and written as a checkpoint, as `import-weights` does it.
   func weightImport() throws -> Work {
     let scratch = ScratchFolder()

@@ -10,6 +10,10 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case decoding
   /// Decoding, resizing, cropping and normalising them.
   case preparation
+  /// Decoding image files that are in memory, and resizing them to 256 × 256.
+  case thumbnails
+  /// Resizing random parts of images in memory to 224 × 224, half of them mirrored.
+  case randomCrops
   /// A weight file becoming a checkpoint.
   case weightImport
   /// One finding's area under the ROC curve.
@@ -32,8 +36,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   /// The rows that are run when none is named.
   static let standard: [RowName] =
     [
-      .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .weightImport, .auroc,
-      .peak,
+      .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .thumbnails,
+      .randomCrops, .weightImport, .auroc, .peak,
     ] + kernels
 
   /// Those that `kernels` stands for: all but the experiment in int8, which not every processor can run.
@@ -43,6 +47,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     switch argument {
     case "decoding": self = .decoding
     case "preparation": self = .preparation
+    case "thumbnails": self = .thumbnails
+    case "random-crops": self = .randomCrops
     case "import": self = .weightImport
     case "auroc": self = .auroc
     case "peak": self = .peak
@@ -73,7 +79,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   private var takesThreads: Bool {
     switch self {
     case .training, .inference, .peak: true
-    case .decoding, .preparation, .weightImport, .auroc, .kernel, .scaling: false
+    case .decoding, .preparation, .thumbnails, .randomCrops, .weightImport, .auroc, .kernel, .scaling: false
     }
   }
 
@@ -83,6 +89,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case .inference(let batch): "inference-b\(batch)"
     case .decoding: "decoding"
     case .preparation: "preparation"
+    case .thumbnails: "thumbnails"
+    case .randomCrops: "random-crops"
     case .weightImport: "import"
     case .auroc: "auroc"
     case .peak: "peak"

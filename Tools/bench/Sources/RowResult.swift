@@ -71,6 +71,8 @@ extension Settings {
     case .inference(let batch): try inference(batch: batch)
     case .decoding: try decoding()
     case .preparation: try preparation()
+    case .thumbnails: try thumbnails()
+    case .randomCrops: try randomCrops()
     case .weightImport: try weightImport()
     case .auroc: try areaUnderCurve()
     case .peak: peak()

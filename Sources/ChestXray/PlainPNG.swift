@@ -1,40 +1,68 @@
 import CKernels
 import Platform
 
-/// The PNG that nearly every radiograph is: 8-bit gray, not interlaced.
+/// The PNGs that nearly all radiographs are: gray or RGBA of 8 bits, not interlaced.
 ///
 /// Whatever is not exactly as expected is left to libpng: other kinds, and all that is wrong, so that errors are the same. What is accepted
 /// here, libpng accepts, with the same pixels.
-enum GrayPNG {
+enum PlainPNG {
   /// The image in `bytes`, which begin with a PNG's signature; nil where libpng is to look at it.
   ///
-  /// At most, as many bytes again as the file has and the image itself are held. `level`: all give the same pixels.
+  /// At most, as many bytes again as the file has, and the rows with all samples, are held. `level`: all give the same pixels.
   static func decode(_ bytes: [UInt8], level: ck_level = ck_best_level()) -> Radiograph? {
     guard let file = bytes.withUnsafeBytes(contents), file.hasWideWindow,
-      var rows = Deflate.inflate(file.stream, count: file.height * (file.width + 1), wrapping: .zlib)
+      var rows = Deflate.inflate(file.stream, count: file.rawCount, wrapping: .zlib)
     else { return nil }
     let isUnfiltered = rows.withUnsafeMutableBufferPointer { rows in
-      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ck_unfilter_workspace(file.width)) { workspace in
-        guard let rows = rows.baseAddress, let workspace = workspace.baseAddress else { return false }
-        return ck_pixels_of(level).unfilter(rows, file.width, file.height, workspace) == 0
+      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ck_unfilter_workspace(file.width * file.samples)) {
+        guard let rows = rows.baseAddress, let workspace = $0.baseAddress else { return false }
+        return ck_pixels_of(level).unfilter(rows, file.width, file.height, file.samples, workspace) == 0
       }
     }
     guard isUnfiltered else { return nil }
-    // The pixels stand together; behind them is the room of the rows' filter types.
-    rows.removeLast(file.height)
-    return Radiograph(width: file.width, height: file.height, channels: 1, pixels: rows)
+    if file.samples == 4 { dropAlpha(&rows, pixels: file.width * file.height) }
+    let channels = file.samples == 4 ? 3 : 1
+    // The pixels stand together; behind them is the room of the rows' filter types, and of alpha.
+    rows.removeLast(rows.count - file.width * file.height * channels)
+    return Radiograph(width: file.width, height: file.height, channels: channels, pixels: rows)
+  }
+
+  /// Moves the colours of `pixels` pixels together.
+  private static func dropAlpha(_ values: inout [UInt8], pixels: Int) {
+    values.withUnsafeMutableBufferPointer { values in
+      for index in 0..<pixels {
+        values[3 * index] = values[4 * index]
+        values[3 * index + 1] = values[4 * index + 1]
+        values[3 * index + 2] = values[4 * index + 2]
+      }
+    }
   }
 
   private struct Contents {
     var width = 0
     var height = 0
+    /// Of a pixel: 1 or 4.
+    var samples = 0
     /// The data of all IDAT chunks.
     var stream: [UInt8] = []
+
+    /// The bytes of the rows, with their filter types.
+    var rawCount: Int { height * (width * samples + 1) }
 
     /// Whether any distance in the stream is within the window that its header (RFC 1950, 2.2) promises. libdeflate ignores the
     /// window; zlib refuses what lies outside.
     var hasWideWindow: Bool {
-      stream.first.map { 256 << Int($0 >> 4) >= min(height * (width + 1), 32768) } ?? false
+      stream.first.map { 256 << Int($0 >> 4) >= min(rawCount, 32768) } ?? false
+    }
+
+    /// Takes an IHDR (11.2.1) of 8-bit gray or RGBA without interlacing, within the limits; false for all others.
+    mutating func takeHeader(_ data: UnsafeRawBufferPointer, fileSize: Int) -> Bool {
+      guard data.count == 13, data[8] == 8, data[9] == 0 || data[9] == 6, data[10...].elementsEqual([0, 0, 0])
+      else { return false }
+      (width, height) = (PNGChunk.number(data, at: 0), PNGChunk.number(data, at: 4))
+      samples = data[9] == 0 ? 1 : 4
+      return width > 0 && height > 0 && Radiograph.isWithinLimits(width: width, height: height)
+        && PNGDecoder.isPlausible(rawBytes: rawCount, fileSize: fileSize)
     }
   }
 
@@ -54,8 +82,7 @@ enum GrayPNG {
       offset = chunk.end
       switch (place, chunk.kind) {
       case (.start, .header):
-        guard let size = graySize(chunk.data, fileSize: bytes.count) else { return nil }
-        (contents.width, contents.height) = size
+        guard contents.takeHeader(chunk.data, fileSize: bytes.count) else { return nil }
         place = .beforeData
       case (.beforeData, .data), (.data, .data):
         if place == .beforeData { contents.stream.reserveCapacity(bytes.count - chunk.start) }
@@ -72,16 +99,6 @@ enum GrayPNG {
       }
     }
     return nil
-  }
-
-  /// The size in an IHDR (11.2.1) of 8-bit gray without interlacing, within the limits.
-  private static func graySize(_ data: UnsafeRawBufferPointer, fileSize: Int) -> (width: Int, height: Int)? {
-    guard data.count == 13, data[8...].elementsEqual([8, 0, 0, 0, 0]) else { return nil }
-    let (width, height) = (PNGChunk.number(data, at: 0), PNGChunk.number(data, at: 4))
-    guard width > 0, height > 0, Radiograph.isWithinLimits(width: width, height: height),
-      PNGDecoder.isPlausible(rawBytes: height * (width + 1), fileSize: fileSize)
-    else { return nil }
-    return (width, height)
   }
 }
 
