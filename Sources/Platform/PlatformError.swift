@@ -10,6 +10,8 @@ public enum PlatformError: DiagnosedError, Equatable {
   case exists(path: String)
   case cannotCreate(path: String, errno: Int32)
   case writeFailed(path: String, errno: Int32)
+  /// A file system has `free` bytes left, and what is to be written takes up to `needed`.
+  case diskFull(path: String, needed: Int, free: Int)
   case malformedJSON(reason: String, offset: Int)
   /// The loader finds none of these, or the one that it found is another.
   case libraryMissing(names: [String], reason: String)
@@ -61,6 +63,11 @@ public enum PlatformError: DiagnosedError, Equatable {
         hint: code == ENOSPC || code == EDQUOT || code == EFBIG
           ? "free space there, or give an --output on another disk" : nil,
         file: path)
+    case .diskFull(let path, let needed, let free):
+      Diagnosis(
+        id: "output.disk-full", exit: .inputOutput,
+        message: "not enough space for \(path.printable): \(needed) bytes are needed, \(free) are free",
+        hint: "free space there, or give an --output on another disk", file: path)
     case .malformedJSON(let reason, let offset):
       Diagnosis(id: "json.malformed", exit: .badData, message: "malformed JSON at byte \(offset): \(reason)")
     case .libraryMissing(let names, let reason):

@@ -8,8 +8,8 @@ import Platform
 /// What a run tells while it goes.
 public enum TrainingEvent: Sendable {
   case note(String)
-  /// A step is done: its place in the epoch, the mean loss of the epoch so far.
-  case step(epoch: Int, step: Int, steps: Int, loss: Double, images: Int)
+  /// A step is done: its place in the epoch, the mean loss of the epoch so far, its images, and the seconds that it waited for them.
+  case step(epoch: Int, step: Int, steps: Int, loss: Double, images: Int, waited: Double)
   /// `done` of `images` of the validation list are predicted.
   case validating(epoch: Int, done: Int, images: Int)
   case epoch(EpochSummary)
@@ -19,6 +19,7 @@ public enum TrainingEvent: Sendable {
 public struct EpochSummary: Equatable, Sendable {
   /// From 1.
   public let epoch: Int
+  /// Of its last step.
   public let learningRate: Double
   /// Means over the known labels.
   public let trainingLoss: Double
@@ -26,6 +27,8 @@ public struct EpochSummary: Equatable, Sendable {
   public let validationScores: Scores
   /// Whether its validation loss is the lowest so far.
   public let isBest: Bool
+  /// Whether its mean AUROC is the highest so far.
+  public let isBestAUROC: Bool
 }
 
 /// Finetunes a DenseNet on a list of radiographs.
@@ -45,15 +48,21 @@ public struct Finetuner {
     public let bestEpoch: Int
     public let bestLoss: Double
     public let bestCheckpoint: String
-    /// The run had already done all its epochs.
+    /// The epoch of the highest mean AUROC; nil where none was defined.
+    public let bestAUROC: (epoch: Int, value: Double)?
+    public let bestAUROCCheckpoint: String
+    /// It ended before its last epoch, as the validation loss was no longer falling.
+    public let stoppedEarly: Bool
+    /// The run had been at its end before.
     public let wasFinished: Bool
   }
 
   let options: TrainingOptions
-  let run: RunDirectory
+  var run: RunDirectory
   let resume: Resume
   let backend: any Backend
   let pool: ThreadPool
+  private let began = ContinuousClock.now
 
   /// `output`: the run directory.
   public init(
@@ -66,41 +75,58 @@ public struct Finetuner {
     self.pool = pool
   }
 
-  /// Trains until the last epoch, or until a signal comes (`interrupted`, after saving).
+  /// Trains until the last epoch, or until a signal comes or the time is over (`interrupted`, after saving).
   ///
-  /// Before the run directory is made everything that can be checked is: lists, labels, images, weights, sizes, settings.
+  /// Before the run directory is made everything that can be checked is: lists, labels, images, weights, sizes, settings, space.
   public func callAsFunction(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> Summary {
+    var (loop, saved) = try prepare(report)
+    if let saved, options.isOver(saved) { return summary(saved, wasFinished: true) }
+    if run.isBegun {
+      let state = saved ?? loop.state
+      report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
+      try run.cut(behind: state)
+      try run.note("resumed", state)
+    } else {
+      try run.create(settings: options.json, lists: [options.trainList, options.validationList])
+      try run.note("started", loop.state)
+    }
+    return summary(try loop.train(from: saved ?? loop.state), wasFinished: false)
+  }
+
+  /// What the run would do, with everything checked and nothing made.
+  public func plan() throws(TrainingError) -> TrainingPlan {
+    let (loop, saved) = try prepare { _ in }
+    return TrainingPlan(loop, resumesFrom: saved, free: try run.freeSpace())
+  }
+
+  /// Checks everything; the loop, and the state that is there to go on from.
+  private func prepare(
+    _ report: @escaping (TrainingEvent) -> Void
+  ) throws(TrainingError) -> (TrainingLoop, TrainingState?) {
     let data = try TrainingData(options)
     let (start, note) = try Checkpoint.starting(options, classes: data.classes)
     if let note { report(.note(note)) }
-    var loop = try TrainingLoop(self, data: data, start: start, report: report)
-    let state = try openRun(loop.state, report)
-    if state.epoch >= options.epochs { return summary(state, wasFinished: true) }
-    return summary(try loop.train(from: state), wasFinished: false)
+    let loop = try TrainingLoop(self, data: data, start: start, report: report)
+    if resume == .required && !run.hasState { throw .nothingToResume(path: run.path) }
+    if run.exists && resume == .never { throw .cause(PlatformError.exists(path: run.path)) }
+    if run.exists && !run.canBegin { try run.check(settings: options.json) }
+    try run.checkSpace(loop.neededSpace)
+    return (loop, run.hasState ? try TrainingState(path: run.state, for: loop.state) : nil)
   }
 
-  private func openRun(
-    _ fresh: TrainingState, _ report: (TrainingEvent) -> Void
-  ) throws(TrainingError) -> TrainingState {
-    if resume == .required && !run.hasState { throw .nothingToResume(path: run.path) }
-    if run.exists {
-      if resume == .never { throw .cause(PlatformError.exists(path: run.path)) }
-      try run.check(settings: options.json)
-      guard run.hasState else { return fresh }
-      let state = try TrainingState(path: run.state, layout: fresh.weights.layout, schedule: fresh.schedule)
-      report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
-      try run.note("resumed", ["epoch": JSONValue(state.epoch), "step": JSONValue(state.step)])
-      return state
-    }
-    try run.create(settings: options.json, lists: [options.trainList, options.validationList])
-    try run.note("started")
-    return fresh
+  /// Why the run is to stop at the next boundary, if it is.
+  var reasonToStop: Interruption.Reason? {
+    if let signal = Interruption.received { return .signal(signal) }
+    if let seconds = options.maxSeconds, ContinuousClock.now - began >= .seconds(seconds) { return .time }
+    return nil
   }
 
   private func summary(_ state: TrainingState, wasFinished: Bool) -> Summary {
     Summary(
       run: run.path, epochs: state.epoch, bestEpoch: state.bestEpoch, bestLoss: state.bestLoss,
-      bestCheckpoint: run.bestCheckpoint, wasFinished: wasFinished)
+      bestCheckpoint: run.bestCheckpoint, bestAUROC: state.bestAUROC.map { (state.bestAUROCEpoch, $0) },
+      bestAUROCCheckpoint: run.bestAUROCCheckpoint, stoppedEarly: state.epoch < options.epochs,
+      wasFinished: wasFinished)
   }
 
   /// `runs/<date>-<n>`, with the first n from 1 that is not there yet.
@@ -115,19 +141,41 @@ public struct Finetuner {
   }
 }
 
+extension TrainingOptions {
+  /// Whether a run in this state has come to its end.
+  func isOver(_ state: TrainingState) -> Bool {
+    if state.epoch >= epochs { return true }
+    guard let stopAfterBadEpochs, state.step == 0 else { return false }
+    return state.badEpochs >= stopAfterBadEpochs
+  }
+}
+
 extension Finetuner.Summary {
   /// The last words of a run:
   ///
   ///     best epoch 12 of 15, validation loss 0.1634: demo-run/checkpoints/best.safetensors
+  ///     best mean AUROC 0.8124 in epoch 14: demo-run/checkpoints/best-auroc.safetensors
+  ///
+  /// and before them, where it ended early, `stopped early: no lower validation loss since epoch 12`.
   public var text: String {
-    "best epoch \(bestEpoch) of \(epochs), validation loss \(decimals(bestLoss, 4)): \(bestCheckpoint)"
+    var lines = [
+      "best epoch \(bestEpoch) of \(epochs), validation loss \(decimals(bestLoss, 4)): \(bestCheckpoint.printable)"
+    ]
+    if stoppedEarly { lines.insert("stopped early: no lower validation loss since epoch \(bestEpoch)", at: 0) }
+    if let bestAUROC {
+      lines.append(
+        "best mean AUROC \(decimals(bestAUROC.value, 4)) in epoch \(bestAUROC.epoch): \(bestAUROCCheckpoint.printable)")
+    }
+    return lines.joined(separator: "\n")
   }
 
   public var json: JSONValue {
     [
       "run": .string(run), "epochs": JSONValue(epochs), "best_epoch": JSONValue(bestEpoch),
       "best_validation_loss": JSONValue(bestLoss), "best_checkpoint": .string(bestCheckpoint),
-      "was_finished": JSONValue(wasFinished),
+      "best_auroc_epoch": JSONValue(bestAUROC?.epoch), "best_validation_auroc": JSONValue(bestAUROC?.value),
+      "best_auroc_checkpoint": JSONValue(bestAUROC == nil ? nil : bestAUROCCheckpoint),
+      "stopped_early": JSONValue(stoppedEarly), "was_finished": JSONValue(wasFinished),
     ]
   }
 }
@@ -136,11 +184,15 @@ extension EpochSummary {
   /// One line an epoch:
   ///
   ///     epoch  3/15  rate 9.0e-04  loss 0.4321  validation loss 0.4456  AUROC 0.7012  best
+  ///
+  /// `best` is the lowest validation loss so far, `best AUROC` the highest mean AUROC.
   public func text(epochs: Int) -> String {
     let number =
       String(repeating: " ", count: max(0, String(epochs).count - String(epoch).count)) + "\(epoch)/\(epochs)"
     let auroc = validationScores.mean.map { decimals($0, 4) } ?? "n/a"
+    let marks = [isBest ? "best" : nil, isBestAUROC ? "best AUROC" : nil].compactMap { $0 }
     return "epoch \(number)  rate \(String(format: "%.1e", learningRate))  loss \(decimals(trainingLoss, 4))  "
-      + "validation loss \(decimals(validationLoss, 4))  AUROC \(auroc)" + (isBest ? "  best" : "")
+      + "validation loss \(decimals(validationLoss, 4))  AUROC \(auroc)"
+      + (marks.isEmpty ? "" : "  " + marks.joined(separator: ", "))
   }
 }

@@ -6,6 +6,20 @@ import Synchronization
 /// The first is only noted; the run asks at every step boundary, leaves what it saved whole, and exits. The second ends the
 /// process at once, as if nobody had listened.
 public enum Interruption {
+  /// Why a run stops before its end.
+  public enum Reason: Equatable, Sendable, CustomStringConvertible {
+    case signal(Int32)
+    /// The time that it was given is over.
+    case time
+
+    public var description: String {
+      switch self {
+      case .signal(let number): "signal \(number)"
+      case .time: "--max-time"
+      }
+    }
+  }
+
   private static let pending = Atomic<Int32>(0)
   private static let signals = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
 

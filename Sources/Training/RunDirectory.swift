@@ -9,16 +9,24 @@ import Platform
 ///     lists/              copies of the training and validation list
 ///     metrics.csv         a row an epoch; nothing measured by a clock
 ///     events.jsonl        an object an event, with times
-///     checkpoints/        best.safetensors, last.safetensors, last.state.safetensors
+///     checkpoints/        best.safetensors (lowest validation loss), best-auroc.safetensors (highest mean AUROC),
+///                         last.safetensors, step-N.safetensors, last.state.safetensors
 ///
-/// Invariant: `last.state.safetensors` is written last of all that an epoch writes. Whatever stands in the other files behind it
-/// is done again, to the same bytes.
+/// Invariant: `last.state.safetensors` is written last of all that an epoch, or a stop, writes. Whatever stands in the other files
+/// behind it is cut off when the run goes on, and done again, to the same bytes.
 struct RunDirectory {
   let path: String
+  /// Bytes that may still be written at a path.
+  var spaceLeft: @Sendable (String) throws(PlatformError) -> Int = { path throws(PlatformError) in
+    try Platform.freeSpace(at: path)
+  }
 
   var bestCheckpoint: String { path + "/checkpoints/best.safetensors" }
+  var bestAUROCCheckpoint: String { path + "/checkpoints/best-auroc.safetensors" }
   var lastCheckpoint: String { path + "/checkpoints/last.safetensors" }
   var state: String { path + "/checkpoints/last.state.safetensors" }
+  /// The weights behind `steps` steps of the run.
+  func stepCheckpoint(_ steps: Int) -> String { path + "/checkpoints/step-\(steps).safetensors" }
   private var settingsPath: String { path + "/settings.json" }
   private var metricsPath: String { path + "/metrics.csv" }
   private var eventsPath: String { path + "/events.jsonl" }
@@ -31,14 +39,25 @@ struct RunDirectory {
   /// Whether a training state stands in it.
   var hasState: Bool { FileManager.default.fileExists(atPath: state) }
 
-  /// Makes the folder with the settings, the environment and copies of the lists.
+  /// Whether a run was begun in it, of which nothing may be saved yet.
+  var isBegun: Bool { FileManager.default.fileExists(atPath: settingsPath) }
+
+  /// Whether it is an empty folder, or holds no more than what `create` makes before the settings: it was killed there.
+  var canBegin: Bool {
+    guard isFolder(path), let names = try? FileManager.default.contentsOfDirectory(atPath: path) else { return false }
+    return names.allSatisfy { ["checkpoints", "lists", "environment.json"].contains($0) || Self.isLitter($0) }
+  }
+
+  /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
+    let names = lists.map { ($0 as NSString).lastPathComponent }
+    let areOwn = Set(names).count == names.count
     do {
       try createFolder(path + "/checkpoints")
       try createFolder(path + "/lists")
-      for list in lists {
-        let name = (list as NSString).lastPathComponent
-        try AtomicFile.write(try FileReader.contents(of: list), to: path + "/lists/" + name, overwriting: true)
+      for (index, (list, name)) in zip(lists, names).enumerated() {
+        let copy = path + "/lists/" + (areOwn ? "" : "\(index + 1)-") + name
+        try AtomicFile.write(try FileReader.contents(of: list), to: copy, overwriting: true)
       }
       try AtomicFile.write(environment.text(pretty: true) + "\n", to: path + "/environment.json", overwriting: true)
       // Last: a folder with settings is a whole one.
@@ -48,7 +67,7 @@ struct RunDirectory {
     }
   }
 
-  /// Compares `settings` with those that the run was started with. `epochs` may differ, so that a run can be made longer.
+  /// Compares `settings` with those that the run was started with. The free ones may differ, so that a run can be made longer.
   func check(settings: JSONObject) throws(TrainingError) {
     let there: JSONValue
     do {
@@ -58,10 +77,28 @@ struct RunDirectory {
     } catch {
       throw .cause(error)
     }
-    let differences = settings.members.filter { $0.key != "epochs" && there[$0.key] != $0.value }.map {
+    let differences = settings.members.filter {
+      !TrainingOptions.freeSettings.contains($0.key) && there[$0.key] != $0.value
+    }.map {
       (name: $0.key, there: there[$0.key]?.text() ?? "nothing", now: $0.value.text())
     }
     guard differences.isEmpty else { throw .otherSettings(run: path, differences: differences) }
+  }
+
+  // MARK: Space
+
+  func freeSpace() throws(TrainingError) -> Int {
+    do {
+      return try spaceLeft(path)
+    } catch {
+      throw .cause(error)
+    }
+  }
+
+  /// Throws `diskFull` where less than `needed` bytes are left.
+  func checkSpace(_ needed: Int) throws(TrainingError) {
+    let free = try freeSpace()
+    guard free >= needed else { throw .cause(PlatformError.diskFull(path: path, needed: needed, free: free)) }
   }
 
   private var environment: JSONValue {
@@ -94,11 +131,12 @@ struct RunDirectory {
     }
   }
 
-  /// Adds a line to `events.jsonl`, with the time.
-  func note(_ event: String, _ members: JSONObject = JSONObject()) throws(TrainingError) {
+  /// Adds a line to `events.jsonl`, with the time, the epochs that are finished, and the steps behind them.
+  func note(_ event: String, _ state: TrainingState, _ members: JSONObject = JSONObject()) throws(TrainingError) {
     var object = JSONObject([
       ("schema", .string("chexnet.event")), ("v", 1), ("event", .string(event)),
-      ("time", JSONValue(Date().timeIntervalSince1970)),
+      ("time", JSONValue(Date().timeIntervalSince1970)), ("epoch", JSONValue(state.epoch)),
+      ("step", JSONValue(state.step)),
     ])
     for (key, value) in members.members { object[key] = value }
     do {
@@ -106,5 +144,39 @@ struct RunDirectory {
     } catch {
       throw .cause(error)
     }
+  }
+
+  // MARK: Going on
+
+  /// Removes what a run that was killed wrote behind `state`, its last: events, and files that never got their names. Later epochs'
+  /// rows of `metrics.csv` are replaced when the next one is written.
+  func cut(behind state: TrainingState) throws(TrainingError) {
+    do {
+      for folder in [path, path + "/checkpoints"] {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where Self.isLitter(name) {
+          try FileManager.default.removeItem(atPath: folder + "/" + name)
+        }
+      }
+      guard FileManager.default.fileExists(atPath: eventsPath) else { return }
+      let text = String(decoding: try FileReader.contents(of: eventsPath), as: UTF8.self)
+      let kept = text.split(separator: "\n").filter { line in
+        guard let event = try? JSONValue.parse(String(line)), let epoch = event["epoch"]?.integer,
+          let step = event["step"]?.integer
+        else { return false }
+        return (epoch, step) <= (state.epoch, state.step)
+      }
+      try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: eventsPath, overwriting: true)
+    } catch let error as PlatformError {
+      throw .cause(error)
+    } catch {
+      throw .cause(PlatformError.writeFailed(path: path, errno: EIO))
+    }
+  }
+
+  /// Whether a name is that of a file whose writer was killed (`AtomicFile`).
+  private static func isLitter(_ name: String) -> Bool {
+    guard let mark = name.range(of: ".tmp.", options: .backwards) else { return false }
+    let number = name[mark.upperBound...]
+    return !number.isEmpty && number.allSatisfy(\.isNumber)
   }
 }

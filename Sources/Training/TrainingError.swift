@@ -1,3 +1,4 @@
+import Engine
 import Platform
 
 /// What keeps a run from starting, going on, or ending well.
@@ -17,8 +18,11 @@ public enum TrainingError: DiagnosedError {
   case notARun(path: String)
   case nothingToResume(path: String)
   case damagedState(path: String, reason: String)
-  /// A signal came; everything up to `step` steps behind `epochs` epochs is saved.
-  case interrupted(signal: Int32, run: String, epochs: Int, step: Int)
+  /// Everything up to `step` steps behind `epochs` epochs is saved.
+  case interrupted(by: Interruption.Reason, run: String, epochs: Int, step: Int)
+  /// Training step `step` of `epoch` (both from 1), or, where step is 0, the validation behind the epoch, met a number that is not
+  /// finite. Nothing was updated by it, and nothing of it was saved. `images`: those of the step, or the one that was validated.
+  case diverged(BackendError, epoch: Int, step: Int, images: [String])
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -69,11 +73,17 @@ public enum TrainingError: DiagnosedError {
         id: "run.damaged-state", exit: .badData, message: "the training state \(path.printable) is damaged: \(reason)",
         hint: "restore the file from a copy, or begin again from checkpoints/best.safetensors with --weights",
         file: path)
-    case .interrupted(let signal, let run, let epochs, let step):
+    case .interrupted(let reason, let run, let epochs, let step):
       Diagnosis(
-        id: "run.interrupted", exit: signal == 2 ? .interruptedByKeyboard : .interrupted,
-        message: "interrupted by signal \(signal); saved behind epoch \(epochs), step \(step) in \(run.printable)",
+        id: "run.interrupted", exit: reason == .signal(2) ? .interruptedByKeyboard : .interrupted,
+        message: "interrupted by \(reason); saved behind epoch \(epochs), step \(step) in \(run.printable)",
         hint: "the same command goes on from there", file: run)
+    case .diverged(let error, let epoch, let step, let images):
+      Diagnosis(
+        id: error.diagnosis.id, exit: error.diagnosis.exit,
+        message: (step > 0 ? "epoch \(epoch), step \(step): " : "validation of epoch \(epoch): ")
+          + error.diagnosis.message,
+        hint: error.diagnosis.hint, details: images.map(\.printable))
     }
   }
 }

@@ -2,7 +2,7 @@ import ChestXray
 import Engine
 import Platform
 
-/// What a finetuning run is asked to do. Everything that decides its result is in here, and in `settings.json`.
+/// What a finetuning run is asked to do, all of which is in `settings.json`.
 public struct TrainingOptions: Equatable, Sendable {
   public enum Start: Equatable, Sendable {
     /// A checkpoint's weights. A head for other classes is replaced by a new one.
@@ -61,6 +61,12 @@ public struct TrainingOptions: Equatable, Sendable {
   public var weightDecay = 1e-5
   public var schedule = Schedule.plateau
   public var plateauPatience = 5
+  /// Epochs in which the rate goes up to the schedule's, step by step.
+  public var warmupEpochs = 0
+  /// Epochs, from the first, in which only the classifier learns.
+  public var freezeEpochs = 0
+  /// d of the moving average of the weights, 0 ..< 1; nil: none is kept.
+  public var averageDecay: Double?
   public var clipNorm: Double?
   public var loss = LossKind.bce
   public var uncertain = UncertainPolicy.ignore
@@ -69,6 +75,13 @@ public struct TrainingOptions: Equatable, Sendable {
   public var precision = Precision.fp32
   public var seed: UInt64 = 123
   public var allowsPatientOverlap = false
+  /// The run ends behind so many epochs in a row without a lower validation loss; nil: it does all its epochs.
+  public var stopAfterBadEpochs: Int?
+
+  /// Steps of the run between two saved states, beside those that every epoch leaves; nil: none.
+  public var checkpointEvery: Int?
+  /// Seconds after which this start of the run saves and stops; nil: never.
+  public var maxSeconds: Int?
 
   public init(data: String, trainList: String, validationList: String, start: Start) {
     self.data = data
@@ -77,7 +90,10 @@ public struct TrainingOptions: Equatable, Sendable {
     self.start = start
   }
 
-  /// The settings of a run: what decides its result. Compared on resume; `epochs` alone may grow.
+  /// Settings that may change when a run is gone on with: where it ends, and what is saved on the way.
+  static let freeSettings = ["epochs", "stop-after-bad-epochs", "checkpoint-every", "max-time"]
+
+  /// The settings of a run. Compared on resume, but for the free ones.
   public var json: JSONObject {
     let (weights, architecture): (String?, String?) =
       switch start {
@@ -92,16 +108,19 @@ public struct TrainingOptions: Equatable, Sendable {
       ("gradient-accumulation", JSONValue(gradientAccumulation)), ("optimizer", .string(optimizer.rawValue)),
       ("learning-rate", JSONValue(learningRate)), ("momentum", JSONValue(momentum)),
       ("weight-decay", JSONValue(weightDecay)), ("schedule", .string(schedule.rawValue)),
-      ("plateau-patience", JSONValue(plateauPatience)), ("clip-norm", JSONValue(clipNorm)),
+      ("plateau-patience", JSONValue(plateauPatience)), ("warmup-epochs", JSONValue(warmupEpochs)),
+      ("freeze-epochs", JSONValue(freezeEpochs)), ("ema", JSONValue(averageDecay)), ("clip-norm", JSONValue(clipNorm)),
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
       ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)),
       ("seed", .string(String(seed))),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),
+      ("stop-after-bad-epochs", JSONValue(stopAfterBadEpochs)), ("checkpoint-every", JSONValue(checkpointEvery)),
+      ("max-time", JSONValue(maxSeconds)),
     ])
   }
 
-  /// The step at a learning rate.
-  func step(learningRate: Double) -> OptimizerStep {
+  /// A step of `epoch` (from 0) at a learning rate.
+  func step(epoch: Int, learningRate: Double) -> OptimizerStep {
     let method: Optimizer =
       switch optimizer {
       case .adam: .adam
@@ -109,7 +128,8 @@ public struct TrainingOptions: Equatable, Sendable {
       case .sgd: .sgd(momentum: momentum, nesterov: false)
       }
     return OptimizerStep(
-      optimizer: method, learningRate: learningRate, weightDecay: weightDecay, clipNorm: clipNorm)
+      optimizer: method, learningRate: learningRate, weightDecay: weightDecay, clipNorm: clipNorm,
+      scope: epoch < freezeEpochs ? .classifier : .network)
   }
 
   var imageAugmentation: Augmentation {

@@ -14,9 +14,10 @@ struct FinetuneCommand: ParsableCommand {
         chexnet finetune --data images --train train_list.txt --validation val_list.txt --weights densenet.safetensors
         chexnet finetune --data images --train train_list.txt --validation val_list.txt --architecture densenet121
 
-      The run directory holds settings.json, metrics.csv, events.jsonl and checkpoints/best.safetensors (of the lowest
-      validation loss) and last.safetensors. The same command again goes on where the run stopped; Ctrl-C, SIGTERM, SIGHUP,
-      SIGUSR1 and SIGUSR2 save at the next step and exit with 130 or 75.
+      The run directory holds settings.json, metrics.csv, events.jsonl and in checkpoints best.safetensors (of the lowest
+      validation loss), best-auroc.safetensors (of the highest mean AUROC) and last.safetensors. The same command again goes
+      on where the run stopped; Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 save at the next step and exit with 130 or 75.
+      --epochs, --stop-after-bad-epochs, --checkpoint-every and --max-time may be others then.
       """)
 
   @Option(
@@ -85,6 +86,37 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Epochs without a better validation loss before plateau divides.", valueName: "epochs"))
   var plateauPatience = 5
 
+  @Option(
+    help: ArgumentHelp("The rate goes up to the schedule's step by step over these epochs.", valueName: "epochs"))
+  var warmupEpochs = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "Only the classifier learns in the first epochs; batch norms still follow the images.", valueName: "epochs"))
+  var freezeEpochs = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "Validate and keep as best a moving average of the weights: a ← decay · a + (1 − decay) · w behind each step.",
+      valueName: "decay"))
+  var ema: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "End the run behind so many epochs in a row without a lower validation loss.", valueName: "epochs"))
+  var stopAfterBadEpochs: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Save the state, and the weights as step-N.safetensors, every so many steps.", valueName: "steps"))
+  var checkpointEvery: Int?
+
+  @Option(help: ArgumentHelp("Save and exit with 75 after this time.", valueName: "HH:MM"))
+  var maxTime: TimeLimit?
+
+  @Flag(help: "Check everything, print what the run would do, and make nothing.")
+  var dryRun = false
+
   @Option(help: ArgumentHelp("Scale gradients down to this global norm.", valueName: "norm"))
   var clipNorm: Double?
 
@@ -129,8 +161,19 @@ struct FinetuneCommand: ParsableCommand {
     for (name, value) in [
       ("--epochs", epochs), ("--batch-size", batchSize), ("--gradient-accumulation", gradientAccumulation),
       ("--image-size", imageSize ?? 1), ("--threads", threads ?? 1),
+      ("--stop-after-bad-epochs", stopAfterBadEpochs ?? 1),
+      ("--checkpoint-every", checkpointEvery ?? 1),
     ] where value < 1 {
       throw ValidationError("\(name) needs at least 1, found \(value).")
+    }
+    for (name, value) in [
+      ("--warmup-epochs", warmupEpochs), ("--freeze-epochs", freezeEpochs), ("--plateau-patience", plateauPatience),
+    ] where value < 0 {
+      throw ValidationError("\(name) needs 0 or more, found \(value).")
+    }
+    if let ema, !(0..<1).contains(ema) { throw ValidationError("--ema needs 0 or more and less than 1, found \(ema).") }
+    if !(0..<1).contains(momentum) {
+      throw ValidationError("--momentum needs 0 or more and less than 1, found \(momentum).")
     }
     if !(learningRate > 0) { throw ValidationError("--learning-rate needs a number above 0, found \(learningRate).") }
     if !(weightDecay >= 0) { throw ValidationError("--weight-decay needs 0 or more, found \(weightDecay).") }
@@ -143,18 +186,22 @@ struct FinetuneCommand: ParsableCommand {
     let backend = try backend(
       named: device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
     let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
+    if dryRun {
+      let plan = try finetuner.plan()
+      return json ? printJSON(plan.json) : print(plan.text)
+    }
     let line = ProgressLine(progress)
+    var pace = Pace()
     Interruption.listen()
     defer { line.clear() }
-    let summary = try finetuner { event in show(event, line) }
+    let summary = try finetuner { event in show(event, line, &pace) }
     line.clear()
-    if json {
-      printJSON(summary.json)
-    } else if summary.wasFinished {
-      print("\(summary.run) is finished: \(summary.epochs) epochs. Give a larger --epochs to go on.")
-    } else {
-      print(summary.text)
+    if json { return printJSON(summary.json) }
+    if summary.wasFinished {
+      let option = summary.stoppedEarly ? "--stop-after-bad-epochs" : "--epochs"
+      print("\(summary.run) is finished: \(summary.epochs) epochs. Give a larger \(option) to go on.")
     }
+    print(summary.text)
   }
 
   private var options: TrainingOptions {
@@ -173,6 +220,12 @@ struct FinetuneCommand: ParsableCommand {
     options.weightDecay = weightDecay
     options.schedule = schedule
     options.plateauPatience = plateauPatience
+    options.warmupEpochs = warmupEpochs
+    options.freezeEpochs = freezeEpochs
+    options.averageDecay = ema
+    options.stopAfterBadEpochs = stopAfterBadEpochs
+    options.checkpointEvery = checkpointEvery
+    options.maxSeconds = maxTime?.seconds
     options.clipNorm = clipNorm
     options.loss = loss
     options.uncertain = uncertain
@@ -196,11 +249,14 @@ struct FinetuneCommand: ParsableCommand {
     }
   }
 
-  private func show(_ event: TrainingEvent, _ line: ProgressLine) {
+  private func show(_ event: TrainingEvent, _ line: ProgressLine, _ pace: inout Pace) {
     switch event {
     case .note(let text): line.line(text)
-    case .step(let epoch, let step, let steps, let loss, _):
-      line.show(step, of: steps, "epoch \(epoch)/\(epochs)  loss \(decimals(loss, 4))")
+    case .step(let epoch, let step, let steps, let loss, let images, let waited):
+      pace.step(step, images: images, waited: waited)
+      line.show(
+        step, of: steps,
+        "epoch \(epoch)/\(epochs)  loss \(decimals(loss, 4))" + (pace.text.isEmpty ? "" : "  " + pace.text))
     case .validating(let epoch, let done, let images):
       line.show(done, of: images, "epoch \(epoch)/\(epochs)  validating")
     case .epoch(let epoch): line.line(epoch.text(epochs: epochs))

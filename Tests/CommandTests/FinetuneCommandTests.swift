@@ -13,8 +13,8 @@ import Testing
       let files = try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
       #expect(
         files == [
-          "checkpoints", "checkpoints/best.safetensors", "checkpoints/last.safetensors",
-          "checkpoints/last.state.safetensors",
+          "checkpoints", "checkpoints/best-auroc.safetensors", "checkpoints/best.safetensors",
+          "checkpoints/last.safetensors", "checkpoints/last.state.safetensors",
           "environment.json", "events.jsonl", "lists", "lists/train_list.txt", "lists/val_list.txt", "metrics.csv",
           "settings.json",
         ])

@@ -9,22 +9,26 @@ import Testing
   private let architecture = DenseNetArchitecture(growthRate: 2, blockSizes: [1, 1], initialFeatures: 4, classCount: 3)
   private let schedule = LearningRateSchedule(.plateau, base: 1e-3, epochs: 9, patience: 2)
 
-  private func state() -> TrainingState {
+  private func state(averageDecay: Double? = nil) -> TrainingState {
     let weights = Weights(initializing: architecture, seed: 1)
-    var state = TrainingState(weights: weights, schedule: schedule)
+    var state = TrainingState(weights: weights, schedule: schedule, averageDecay: averageDecay)
     (state.epoch, state.step, state.lossSum, state.knownCount) = (3, 5, 1.0 / 3, 77)
     (state.bestLoss, state.bestEpoch) = (0.1 + 0.2, 2)
+    (state.bestAUROC, state.bestAUROCEpoch) = (2.0 / 3, 1)
     state.schedule.endEpoch(validationLoss: 0.7)
+    for seed in UInt64(3)...5 { state.average?.add(Weights(initializing: architecture, seed: seed)) }
     state.moments = OptimizerMoments(
-      steps: 41, first: weights.values.prefix(weights.layout.trainedCount).map { $0 / 3 },
+      steps: 41, classifierSteps: 47, first: weights.values.prefix(weights.layout.trainedCount).map { $0 / 3 },
       second: weights.values.prefix(weights.layout.trainedCount).map { $0 * $0 })
     return state
   }
 
-  private func read(_ path: String, classes: Int = 3) throws -> TrainingState {
+  private func read(_ path: String, classes: Int = 3, averageDecay: Double? = nil) throws -> TrainingState {
     var architecture = architecture
     architecture.classCount = classes
-    return try TrainingState(path: path, layout: ParameterLayout(architecture), schedule: schedule)
+    let fresh = TrainingState(
+      weights: Weights(initializing: architecture, seed: 9), schedule: schedule, averageDecay: averageDecay)
+    return try TrainingState(path: path, for: fresh)
   }
 
   @Test func `what is saved is read back to the last bit, infinities included`() throws {
@@ -33,6 +37,9 @@ import Testing
         try state.save(to: folder + "/state")
         #expect(try read(folder + "/state") == state)
       }
+      try state(averageDecay: 0.75).save(to: folder + "/averaged")
+      #expect(try read(folder + "/averaged", averageDecay: 0.75) == state(averageDecay: 0.75))
+      expectBadData("expected the tensors weights, moments.first, moments.second") { try read(folder + "/averaged") }
     }
   }
 

@@ -2,7 +2,7 @@ import Tensors
 
 /// Maps torchvision's names to shapes and ranges of one flat buffer.
 ///
-/// Invariant: the trained parameters come first, in torchvision's order, without gaps, in `0 ..< trainedCount`; the running
+/// Invariant: the trained parameters come first, in torchvision's order (the classifier's last), without gaps, in `0 ..< trainedCount`; the running
 /// statistics follow, to `count`. So an optimizer step, a gradient sum or a check is one pass over one range.
 public struct ParameterLayout: Equatable, Sendable {
   public let architecture: DenseNetArchitecture
@@ -66,6 +66,9 @@ public struct ParameterLayout: Equatable, Sendable {
     count = nextStatistic
     indices = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
   }
+
+  /// The classifier's weights and biases: the last of the trained parameters.
+  public var classifier: Range<Int> { range("classifier.weight").lowerBound..<trainedCount }
 
   /// The parameter of that name, if the network has it.
   public subscript(name: String) -> Parameter? { indices[name].map { parameters[$0] } }

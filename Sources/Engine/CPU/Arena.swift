@@ -6,6 +6,9 @@ final class Arena {
   private var chunks: [HugeMemory] = []
   private var used = 0
 
+  /// Bytes taken from the system.
+  var bytes: Int { chunks.reduce(0) { $0 + $1.bytes } }
+
   func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
     allocate(count * MemoryLayout<Float>.stride).bindMemory(to: Float.self, capacity: max(count, 1))
   }

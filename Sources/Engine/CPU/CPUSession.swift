@@ -25,6 +25,13 @@ final class CPUSession: Session {
     }
   }
 
+  var memoryBytes: Int? {
+    switch network {
+    case .inference: nil
+    case .training(let training): training.arena.bytes + training.memory.bytes
+    }
+  }
+
   private var training: CPUTraining {
     guard case .training(let training) = network else { preconditionFailure("training needs a training plan") }
     return training
@@ -83,13 +90,15 @@ final class CPUSession: Session {
   func readMoments() -> OptimizerMoments {
     let count = plan.layout.trainedCount
     return OptimizerMoments(
-      steps: training.steps, first: copy(training.first, count), second: copy(training.second, count))
+      steps: training.steps, classifierSteps: training.classifierSteps, first: copy(training.first, count),
+      second: copy(training.second, count))
   }
 
   func load(_ moments: OptimizerMoments) {
     let count = plan.layout.trainedCount
     precondition(moments.first.count == count && moments.second.count == count)
     training.steps = moments.steps
+    training.classifierSteps = moments.classifierSteps
     training.first.update(from: moments.first, count: count)
     training.second.update(from: moments.second, count: count)
   }

@@ -74,7 +74,9 @@ final class CPUTraining {
   let gradients: UnsafeMutablePointer<Float>
   let first: UnsafeMutablePointer<Float>
   let second: UnsafeMutablePointer<Float>
+  /// Steps taken: the features', and the classifier's.
   var steps = 0
+  var classifierSteps = 0
 
   let stemSlabs: ChannelSlabs
   let stemPacking: StemPacking

@@ -29,6 +29,9 @@ struct TrainingMemory {
   let blocks: [Block]
   private let memory: HugeMemory
 
+  /// Of all maps.
+  var bytes: Int { memory.bytes }
+
   /// For batches of `count` images. `isEfficient`: as little memory as making bottlenecks again can save.
   init(_ plan: CPUPlan, images count: Int, _ precision: Precision, isEfficient: Bool) {
     let requests =

@@ -64,6 +64,9 @@ public struct TrainingOutcome: Sendable {
 public protocol Session: AnyObject {
   var plan: Plan { get }
 
+  /// Bytes that the session holds on its device: weights, gradients, moments and activations. nil: it asks for memory as it goes.
+  var memoryBytes: Int? { get }
+
   /// Replaces the weights and running statistics. Moments and gradients stay.
   func load(_ weights: Weights)
 
@@ -82,7 +85,8 @@ public protocol Session: AnyObject {
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome
 
-  /// Updates the weights by the accumulated gradients, which become zero. Returns the gradients' global norm before clipping.
+  /// Updates the weights in the step's scope by the accumulated gradients. All gradients become zero. Returns the global norm of
+  /// those in the scope before clipping.
   /// Throws `notFinite`, with nothing updated, where a gradient is not a finite number.
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double
 
@@ -91,6 +95,10 @@ public protocol Session: AnyObject {
 
   /// Replaces the optimizer's moments.
   func load(_ moments: OptimizerMoments)
+}
+
+extension Session {
+  public var memoryBytes: Int? { nil }
 }
 
 /// A way of running plans.

@@ -68,13 +68,17 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   private func update(_ step: OptimizerStep) -> Double? {
+    let classifier = plan.layout.classifier
     var squares = 0.0
-    for gradient in gradients { squares += Double(gradient) * Double(gradient) }
+    for gradient in gradients[(step.scope == .network ? 0 : classifier.lowerBound)...] {
+      squares += Double(gradient) * Double(gradient)
+    }
     let norm = squares.squareRoot()
     guard norm.isFinite else { return nil }
     // torch.nn.utils.clip_grad_norm_ divides by norm + 10⁻⁶.
     let scale = step.clipNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
-    optimizer.apply(step, gradients: gradients, gradientScale: Scalar(scale), to: &network.values)
+    optimizer.apply(
+      step, gradients: gradients, gradientScale: Scalar(scale), classifier: classifier, to: &network.values)
     for index in gradients.indices { gradients[index] = 0 }
     return norm
   }
@@ -111,12 +115,14 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
 
   public func readMoments() -> OptimizerMoments {
     OptimizerMoments(
-      steps: optimizer.steps, first: optimizer.first.map { Float($0) }, second: optimizer.second.map { Float($0) })
+      steps: optimizer.steps, classifierSteps: optimizer.classifierSteps, first: optimizer.first.map { Float($0) },
+      second: optimizer.second.map { Float($0) })
   }
 
   public func load(_ moments: OptimizerMoments) {
     precondition(moments.first.count == plan.layout.trainedCount && moments.second.count == plan.layout.trainedCount)
     optimizer.steps = moments.steps
+    optimizer.classifierSteps = moments.classifierSteps
     optimizer.first = moments.first.map { Scalar($0) }
     optimizer.second = moments.second.map { Scalar($0) }
   }
