@@ -332,10 +332,9 @@ def make_all(folder):
     make_second(folder)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--output", type=pathlib.Path, default=DEFAULT_OUTPUT, help="folder to write to (fixtures/small-densenet)")
+def main(make_all=make_all, output=DEFAULT_OUTPUT, description=__doc__):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, default=output, help=f"folder to write to (fixtures/{output.name})")
     parser.add_argument("--check", action="store_true", help="compare with what stands in the folder; write nothing there")
     options = parser.parse_args()
     if not options.check:
