@@ -9,7 +9,13 @@ public enum Augmentation: Equatable, Sendable {
   case cropFlip(area: ClosedRange<Double> = 0.08...1)
   /// Half of the images are mirrored.
   case flip
+  /// Not varied, but ten views of each image: the corners and the centre, and the same of the mirrored image (torchvision's
+  /// `TenCrop`). Each is a sample with the image's labels.
+  case tenCrop
   case none
+
+  /// What a network is shown of each image: 10 crops, or 1.
+  public var viewCount: Int { self == .tenCrop ? 10 : 1 }
 
   /// The aspects, width by height, that a random part can have; their logarithm is uniform.
   static let aspects = 3.0 / 4...4.0 / 3
@@ -25,6 +31,7 @@ public enum Augmentation: Equatable, Sendable {
   /// depend on the image's size.
   func decide(width: Int, height: Int, random: inout CounterRandom) -> Decision {
     switch self {
+    case .tenCrop: preconditionFailure("ten crops are not one decision")
     case .none:
       return Decision(box: nil, isMirrored: false)
     case .flip:

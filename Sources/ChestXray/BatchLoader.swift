@@ -4,7 +4,7 @@ import Tensors
 
 /// Some samples as a network takes them. N samples, C channels, S × S pixels, L classes.
 public struct Batch: Equatable, Sendable {
-  /// Which samples of the data set these are, N.
+  /// Which samples of the data set these are, N. One that is shown in ten crops stands ten times in a row.
   public var samples: [Int]
   /// N · C · S · S values: sample, channel, row, column.
   public var pixels: [Float]
@@ -18,7 +18,7 @@ public struct Batch: Equatable, Sendable {
 
 /// Hands out the batches of one epoch, in order, and prepares one ahead while the caller works.
 ///
-/// Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
+/// A batch is N images, or with ten crops of each 10 · N samples. Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
 /// memory, and one image being decoded for each thread.
 public final class BatchLoader {
   private let dataset: Dataset
@@ -83,8 +83,8 @@ public final class BatchLoader {
   private static func batch(
     _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
   ) -> Result<Batch, ChestXrayError> {
-    let size = dataset.preparation.valueCount
-    var results: [Result<ImageView, ChestXrayError>] = []
+    let size = dataset.preparation.valueCount * augmentation.viewCount
+    var results: [Result<[ImageView], ChestXrayError>] = []
     let pixels = [Float](unsafeUninitializedCapacity: samples.count * size) { buffer, initialized in
       buffer.initialize(repeating: 0)
       nonisolated(unsafe) let planes = buffer
@@ -95,10 +95,11 @@ public final class BatchLoader {
       }
       initialized = samples.count * size
     }
-    var batch = Batch(samples: samples, pixels: pixels, labels: samples.flatMap(dataset.labels), views: [])
+    let shown = samples.flatMap { repeatElement($0, count: augmentation.viewCount) }
+    var batch = Batch(samples: shown, pixels: pixels, labels: shown.flatMap(dataset.labels), views: [])
     for result in results {
       switch result {
-      case .success(let view): batch.views.append(view)
+      case .success(let views): batch.views += views
       case .failure(let error): return .failure(error)
       }
     }

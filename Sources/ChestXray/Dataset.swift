@@ -67,18 +67,24 @@ public struct Dataset: Sendable {
     columns.map { column in column.map { table.samples[index].labels[$0] } ?? .unknown }
   }
 
-  /// The sample at `index` as a network is given it: seed, epoch and index decide. Overwrites `planes`,
-  /// `preparation.valueCount` initialized values.
+  /// The sample at `index` as a network is given it, in each of its views: seed, epoch and index decide. Overwrites `planes`,
+  /// `augmentation.viewCount · preparation.valueCount` initialized values.
   ///
   /// Errors: those of `Radiograph.read`.
   func write(
     _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int, into planes: UnsafeMutableBufferPointer<Float>
-  ) -> Result<ImageView, ChestXrayError> {
+  ) -> Result<[ImageView], ChestXrayError> {
     do {
       let radiograph = try Radiograph.read(paths[index])
+      if augmentation == .tenCrop {
+        return .success(
+          preparation.writeTenCrops(radiograph, into: planes).map {
+            ImageView(width: radiograph.width, height: radiograph.height, window: $0)
+          })
+      }
       var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
       let window = preparation.write(radiograph, augmentation: augmentation, random: &random, into: planes)
-      return .success(ImageView(width: radiograph.width, height: radiograph.height, window: window))
+      return .success([ImageView(width: radiograph.width, height: radiograph.height, window: window)])
     } catch {
       return .failure(error)
     }

@@ -45,9 +45,12 @@ struct TrainingLoop {
         warmupEpochs: settings.warmupEpochs), averageDecay: settings.averageDecay)
     (training, validation) = try data.datasets(start.metadata.preprocessing)
     let size = start.metadata.preprocessing.imageSize
+    let views = settings.imageAugmentation.viewCount
     do {
+      try training.preparation.check(settings.imageAugmentation)
       let plan = try Plan(
-        start.weights.layout.architecture, mode: .training, batchSize: settings.batchSize, height: size, width: size)
+        start.weights.layout.architecture, mode: .training, batchSize: settings.batchSize * views, height: size,
+        width: size)
       session = try finetuner.backend.makeSession(plan)
       predictor = try Predictor(
         start, backend: finetuner.backend, batchSize: settings.batchSize, pool: finetuner.pool)
@@ -94,7 +97,8 @@ struct TrainingLoop {
   ///
   /// A loss or gradient that is not a number ends the run before the update.
   private mutating func takeStep(_ samples: [Int], from loader: BatchLoader) throws(TrainingError) -> Double {
-    let known = samples.reduce(0) { $0 + labels(of: $1).knownCount }
+    let views = options.imageAugmentation.viewCount
+    let known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
     let clock = ContinuousClock()
     var (taken, lossSum, waited) = (0, 0.0, Duration.zero)
     do {
@@ -102,7 +106,7 @@ struct TrainingLoop {
         let asked = clock.now
         guard let batch = try loader.next() else { preconditionFailure("the loader has fewer images than the order") }
         waited += clock.now - asked
-        taken += batch.count
+        taken += batch.count / views
         lossSum += try accumulate(batch, known: known).lossSum
       }
       let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)

@@ -28,6 +28,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public enum AugmentationKind: String, CaseIterable, Sendable {
     case cropFlip = "crop-flip"
     case flip
+    case tenCrop = "ten-crop"
     case none
   }
 
@@ -50,7 +51,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var imageSize: Int?
 
   public var epochs = 100
-  /// Images a step and micro-batch.
+  /// Images a step and micro-batch. Ten crops of an image are ten samples.
   public var batchSize = 16
   /// Micro-batches a step.
   public var gradientAccumulation = 1
@@ -136,6 +137,7 @@ public struct TrainingOptions: Equatable, Sendable {
     switch augmentation {
     case .cropFlip: .cropFlip()
     case .flip: .flip
+    case .tenCrop: .tenCrop
     case .none: .none
     }
   }

@@ -126,7 +126,8 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: "What an unknown label is: ignore, zero or one.")
   var uncertain = TrainingOptions.UncertainPolicy.ignore
 
-  @Option(help: "crop-flip (random resized crop and mirror), flip, or none.")
+  @Option(
+    help: "crop-flip (random resized crop and mirror), flip, none, or ten-crop: ten samples of each image of a batch.")
   var augment = TrainingOptions.AugmentationKind.cropFlip
 
   @Option(help: "Decides shuffling, augmentation and random weights.")

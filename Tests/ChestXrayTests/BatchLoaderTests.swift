@@ -49,6 +49,21 @@ import Testing
     }
   }
 
+  @Test("an image's ten crops are ten samples in a row with its labels, whatever was done before")
+  func tenCrops() throws {
+    let dataset = try dataset()
+    let whole = try batches(BatchLoader(dataset, batchSize: 2, augmentation: .tenCrop, pool: ThreadPool(threads: 2)))
+    #expect(whole.map(\.count) == [20, 20, 20, 10])
+    #expect(whole[1].samples == [Int](repeating: 2, count: 10) + [Int](repeating: 3, count: 10))
+    #expect(whole[0].labels == (0..<20).flatMap { $0 < 10 ? [.positive, .negative] : [.unknown, .positive] })
+    #expect(whole[1].views.count == 20)
+    let rest = try batches(
+      BatchLoader(
+        dataset, order: [2, 3, 4, 5, 6], batchSize: 2, augmentation: .tenCrop, seed: 5, epoch: 3,
+        pool: ThreadPool(threads: 3)))
+    #expect(rest == Array(whole[1...]))
+  }
+
   @Test("order and bits do not depend on the number of threads", arguments: [2, 3, 8])
   func threads(count: Int) throws {
     let dataset = try dataset()

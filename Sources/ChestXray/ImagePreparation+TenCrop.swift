@@ -1,0 +1,53 @@
+extension ImagePreparation {
+  /// Throws `preprocessing` where a radiograph cannot be shown as `augmentation` wants it: ten crops are cut out of an image whose short
+  /// side was resized, and are no larger than it.
+  public func check(_ augmentation: Augmentation) throws(ChestXrayError) {
+    guard augmentation == .tenCrop else { return }
+    guard case .centerCrop(let resize, let crop) = preprocessing.geometry, crop <= resize else {
+      throw .preprocessing(
+        reason: "ten crops need a preprocessing that resizes the short side and crops no more than that")
+    }
+  }
+
+  /// The ten crops of torchvision's `TenCrop` behind `Resize`, with its bits and in its order: upper left, upper right, lower left, lower
+  /// right and centre, then the same of the mirrored image.
+  ///
+  /// `check(.tenCrop)` must have passed. Overwrites `planes`, 10 · `valueCount` initialized values: crop, channel, row, column.
+  /// Returns each crop's window.
+  func writeTenCrops(_ radiograph: Radiograph, into planes: UnsafeMutableBufferPointer<Float>) -> [CropWindow] {
+    guard case .centerCrop(let resize, _) = preprocessing.geometry else { preconditionFailure("no ten crops") }
+    precondition(planes.count == 10 * valueCount)
+    let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
+    let (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
+    let normalization = Normalization(mean: preprocessing.mean, deviation: preprocessing.deviation)
+    let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
+    var parts: [(box: PixelBox, image: Radiograph)] = []
+    return Self.tenCrops(width: width, height: height, size: size).enumerated().map { place, crop in
+      // Only the parts are resized: a strip's long side can be far larger than any image that is worth making.
+      let part =
+        parts.first { $0.box == crop.box }?.image
+        ?? Resampling.resize(image, box: whole, width: width, height: height, part: crop.box)
+      parts.append((crop.box, part))
+      normalization.write(
+        part, left: 0, top: 0, width: size, height: size, mirrored: crop.isMirrored,
+        into: UnsafeMutableBufferPointer(rebasing: planes[place * valueCount..<(place + 1) * valueCount]))
+      func across(_ pixels: Int) -> Double { Double(pixels * image.width) / Double(width) }
+      func down(_ pixels: Int) -> Double { Double(pixels * image.height) / Double(height) }
+      return CropWindow(
+        x: across(crop.box.x), y: down(crop.box.y), width: across(size), height: down(size),
+        isMirrored: crop.isMirrored)
+    }
+  }
+
+  /// Where the crops lie in the image that is not mirrored.
+  private static func tenCrops(width: Int, height: Int, size: Int) -> [(box: PixelBox, isMirrored: Bool)] {
+    let (right, bottom) = (width - size, height - size)
+    let corners = [(0, 0), (right, 0), (0, bottom), (right, bottom)]
+    let five = corners + [(centerOffset(of: size, in: width), centerOffset(of: size, in: height))]
+    return [false, true].flatMap { isMirrored in
+      five.map { x, y in
+        (PixelBox(x: isMirrored ? right - x : x, y: y, width: size, height: size), isMirrored)
+      }
+    }
+  }
+}
