@@ -9,6 +9,7 @@ import Platform
 ///     lists/              copies of the training and validation list
 ///     metrics.csv         a row an epoch; nothing measured by a clock
 ///     events.jsonl        an object an event, with times
+///     events.out.tfevents.…  the same numbers for TensorBoard, with times
 ///     checkpoints/        best.safetensors (lowest validation loss), best-auroc.safetensors (highest mean AUROC),
 ///                         last.safetensors, step-N.safetensors, last.state.safetensors
 ///
@@ -131,6 +132,15 @@ struct RunDirectory {
     }
   }
 
+  /// TensorBoard's file of the run.
+  func scalars() throws(TrainingError) -> ScalarLog {
+    do {
+      return try ScalarLog(folder: path)
+    } catch {
+      throw .cause(error)
+    }
+  }
+
   /// Adds a line to `events.jsonl`, with the time, the epochs that are finished, and the steps behind them.
   func note(_ event: String, _ state: TrainingState, _ members: JSONObject = JSONObject()) throws(TrainingError) {
     var object = JSONObject([
@@ -148,7 +158,7 @@ struct RunDirectory {
 
   // MARK: Going on
 
-  /// Removes what a run that was killed wrote behind `state`, its last: events, and files that never got their names. Later epochs'
+  /// Removes what a run that was killed wrote behind `state`, its last: events, TensorBoard's numbers, and files that never got their names. Later epochs'
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
     do {
@@ -157,6 +167,7 @@ struct RunDirectory {
           try FileManager.default.removeItem(atPath: folder + "/" + name)
         }
       }
+      try ScalarLog(folder: path).cut(to: state.scalarBytes)
       guard FileManager.default.fileExists(atPath: eventsPath) else { return }
       let text = String(decoding: try FileReader.contents(of: eventsPath), as: UTF8.self)
       let kept = text.split(separator: "\n").filter { line in
