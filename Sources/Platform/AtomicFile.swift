@@ -145,10 +145,14 @@ public func createFolder(_ path: String) throws(PlatformError) {
 
 /// Adds `line` and a line end to the file at `path` in one write, so that a log never holds half a line of two writers.
 public func appendLine(_ line: String, to path: String) throws(PlatformError) {
+  try appendBytes(Array((line + "\n").utf8), to: path)
+}
+
+/// Adds `bytes` to the file at `path` in one write.
+public func appendBytes(_ bytes: [UInt8], to path: String) throws(PlatformError) {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw .cannotCreate(path: path, errno: errno) }
   defer { close(descriptor) }
-  let bytes = Array((line + "\n").utf8)
   let written = bytes.withUnsafeBytes { buffer in buffer.baseAddress.map { systemWrite(descriptor, $0, buffer.count) } }
   guard written == bytes.count else { throw .writeFailed(path: path, errno: written == -1 ? errno : ENOSPC) }
 }

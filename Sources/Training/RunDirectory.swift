@@ -9,6 +9,7 @@ import Platform
 ///     lists/              copies of the training and validation list
 ///     metrics.csv         a row an epoch; nothing measured by a clock
 ///     events.jsonl        an object an event, with times
+///     events.out.tfevents.…  the same numbers for TensorBoard, with times
 ///     checkpoints/        best.safetensors (lowest validation loss), best-auroc.safetensors (highest mean AUROC),
 ///                         last.safetensors, step-N.safetensors, last.state.safetensors
 ///
@@ -48,14 +49,16 @@ struct RunDirectory {
     return names.allSatisfy { ["checkpoints", "lists", "environment.json"].contains($0) || Self.isLitter($0) }
   }
 
-  /// Makes the folder with the settings, the environment and copies of the lists.
+  /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
+    let names = lists.map { ($0 as NSString).lastPathComponent }
+    let areOwn = Set(names).count == names.count
     do {
       try createFolder(path + "/checkpoints")
       try createFolder(path + "/lists")
-      for list in lists {
-        let name = (list as NSString).lastPathComponent
-        try AtomicFile.write(try FileReader.contents(of: list), to: path + "/lists/" + name, overwriting: true)
+      for (index, (list, name)) in zip(lists, names).enumerated() {
+        let copy = path + "/lists/" + (areOwn ? "" : "\(index + 1)-") + name
+        try AtomicFile.write(try FileReader.contents(of: list), to: copy, overwriting: true)
       }
       try AtomicFile.write(environment.text(pretty: true) + "\n", to: path + "/environment.json", overwriting: true)
       // Last: a folder with settings is a whole one.
@@ -129,6 +132,15 @@ struct RunDirectory {
     }
   }
 
+  /// TensorBoard's file of the run.
+  func scalars() throws(TrainingError) -> ScalarLog {
+    do {
+      return try ScalarLog(folder: path)
+    } catch {
+      throw .cause(error)
+    }
+  }
+
   /// Adds a line to `events.jsonl`, with the time, the epochs that are finished, and the steps behind them.
   func note(_ event: String, _ state: TrainingState, _ members: JSONObject = JSONObject()) throws(TrainingError) {
     var object = JSONObject([
@@ -146,7 +158,7 @@ struct RunDirectory {
 
   // MARK: Going on
 
-  /// Removes what a run that was killed wrote behind `state`, its last: events, and files that never got their names. Later epochs'
+  /// Removes what a run that was killed wrote behind `state`, its last: events, TensorBoard's numbers, and files that never got their names. Later epochs'
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
     do {
@@ -155,6 +167,7 @@ struct RunDirectory {
           try FileManager.default.removeItem(atPath: folder + "/" + name)
         }
       }
+      try ScalarLog(folder: path).cut(to: state.scalarBytes)
       guard FileManager.default.fileExists(atPath: eventsPath) else { return }
       let text = String(decoding: try FileReader.contents(of: eventsPath), as: UTF8.self)
       let kept = text.split(separator: "\n").filter { line in

@@ -26,6 +26,7 @@ extension TrainingLoop {
     if summary.isBest { try save(state.chosenWeights, to: run.bestCheckpoint) }
     if summary.isBestAUROC { try save(state.chosenWeights, to: run.bestAUROCCheckpoint) }
     try save(state.weights, to: run.lastCheckpoint)
+    try log(summary.scalars)
     try run.note("epoch", state, summary.event)
     try saveState()
     report(.epoch(summary))
@@ -82,6 +83,15 @@ extension EpochSummary {
     let values = [learningRate, trainingLoss, validationLoss, validationScores.mean]
     return ([String(epoch)] + (values + validationScores.findings.map(\.auroc)).map { $0.map { "\($0)" } ?? "" })
       .joined(separator: ",")
+  }
+
+  /// What TensorBoard is given of it: `epoch/train_loss`, `epoch/validation_loss`, `epoch/validation_auroc`, and `auroc/<finding>` where
+  /// that is defined.
+  var scalars: [(tag: String, value: Double)] {
+    let losses = [("epoch/train_loss", trainingLoss), ("epoch/validation_loss", validationLoss)]
+    let mean = validationScores.mean.map { [("epoch/validation_auroc", $0)] } ?? []
+    return losses + mean
+      + validationScores.findings.compactMap { finding in finding.auroc.map { ("auroc/\(finding.name)", $0) } }
   }
 
   /// What `events.jsonl` says of it.

@@ -28,6 +28,7 @@ extension TrainingLoop {
   }
 
   mutating func saveState() throws(TrainingError) {
+    state.scalarBytes = scalars?.size ?? 0
     state.moments = session.readMoments()
     try run.checkSpace(neededSpace)
     do {
@@ -41,6 +42,15 @@ extension TrainingLoop {
     try run.checkSpace(neededSpace)
     do {
       try Checkpoint(weights: weights, metadata: checkpoint.metadata).save(to: path, overwriting: true)
+    } catch {
+      throw .cause(error)
+    }
+  }
+
+  /// Gives TensorBoard values behind the step that was taken last.
+  func log(_ values: [(tag: String, value: Double)]) throws(TrainingError) {
+    do {
+      try scalars?.add(values, step: state.epoch * steps + state.step)
     } catch {
       throw .cause(error)
     }

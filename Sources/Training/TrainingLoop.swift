@@ -21,6 +21,8 @@ struct TrainingLoop {
   var state: TrainingState
   /// The rows of `metrics.csv`.
   var metrics: [String] = []
+  /// TensorBoard's file, once the run directory is there.
+  var scalars: ScalarLog?
   let report: (TrainingEvent) -> Void
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
@@ -74,6 +76,7 @@ struct TrainingLoop {
     session.load(state.weights)
     session.load(state.moments)
     metrics = try run.metrics(epochs: state.epoch)
+    scalars = try run.scalars()
     while !options.isOver(self.state) {
       try trainEpoch()
       try endEpoch()
@@ -105,6 +108,7 @@ struct TrainingLoop {
   private mutating func takeStep(_ samples: [Int], from loader: BatchLoader) throws(TrainingError) -> Double {
     let views = options.imageAugmentation.viewCount
     let known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
+    let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)
     let clock = ContinuousClock()
     var (taken, lossSum, waited) = (0, 0.0, Duration.zero)
     do {
@@ -115,7 +119,6 @@ struct TrainingLoop {
         taken += batch.count / views
         lossSum += try accumulate(batch, known: known).lossSum
       }
-      let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)
       _ = try session.apply(options.step(epoch: state.epoch, learningRate: rate))
     } catch let error as BackendError {
       throw try divergence(error, step: state.step + 1, images: samples.map { training.table.samples[$0].image })
@@ -131,6 +134,10 @@ struct TrainingLoop {
     state.lossSum += lossSum
     state.knownCount += known
     state.step += 1
+    // A hundred points an epoch show all that a curve of an epoch can.
+    if state.step % max(1, steps / 100) == 0 {
+      try log([("train/loss", lossSum / Double(max(known, 1))), ("train/learning_rate", rate)])
+    }
     return waited / .seconds(1)
   }
 

@@ -21,6 +21,8 @@ struct TrainingState: Equatable {
   var bestAUROC: Double?
   var bestAUROCEpoch = 0
   var weights: Weights
+  /// Bytes of TensorBoard's file when this was saved.
+  var scalarBytes = 0
   /// Where the run keeps one.
   var average: WeightAverage?
   var moments: OptimizerMoments
@@ -47,7 +49,7 @@ struct TrainingState: Equatable {
       "bad_epochs": JSONValue(schedule.badEpochs), "best_loss": finite(bestLoss), "best_epoch": JSONValue(bestEpoch),
       "best_auroc": JSONValue(bestAUROC), "best_auroc_epoch": JSONValue(bestAUROCEpoch),
       "optimizer_steps": JSONValue(moments.steps), "classifier_steps": JSONValue(moments.classifierSteps),
-      "averaged_steps": JSONValue(average?.steps ?? 0),
+      "averaged_steps": JSONValue(average?.steps ?? 0), "scalar_bytes": JSONValue(scalarBytes),
     ]
     let metadata = [
       ("format", "chexnet-training-state"), ("version", "2"), ("state", counters.text()),
@@ -112,6 +114,7 @@ struct TrainingState: Equatable {
     bestEpoch = try integer("best_epoch")
     bestAUROC = counters["best_auroc"]?.double
     bestAUROCEpoch = try integer("best_auroc_epoch")
+    scalarBytes = try integer("scalar_bytes")
     weights = Weights(layout: layout, values: found[0].floats())
     moments = OptimizerMoments(
       steps: try integer("optimizer_steps"), classifierSteps: try integer("classifier_steps"), first: found[1].floats(),

@@ -151,6 +151,9 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: deviceHelp)
   var device = "auto"
 
+  @Flag(help: "The reference implementation's word for --device gaudi.")
+  var hpu = false
+
   @Option(help: "Of the activations: fp32, or bf16 (less memory, and nearly twice the speed with AVX512_BF16).")
   var precision = Precision.fp32
 
@@ -187,6 +190,9 @@ struct FinetuneCommand: ParsableCommand {
     if cache == "never", cacheSize != nil {
       throw ValidationError("--cache-size says what is kept, and --cache never that nothing is; give one of them.")
     }
+    if hpu, device != "auto", device != "gaudi" {
+      throw ValidationError("--hpu is --device gaudi, and --device \(device) is another; give one of them.")
+    }
     if let ema, !(0..<1).contains(ema) { throw ValidationError("--ema needs 0 or more and less than 1, found \(ema).") }
     if !(0..<1).contains(momentum) {
       throw ValidationError("--momentum needs 0 or more and less than 1, found \(momentum).")
@@ -197,10 +203,11 @@ struct FinetuneCommand: ParsableCommand {
   }
 
   func run() throws {
+    if !dryRun { Interruption.listen() }
     let (path, policy) = try runDirectory()
     let pool = ThreadPool(threads: threads)
     let backend = try backend(
-      named: device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
+      named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
     let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
     if dryRun {
       let plan = try finetuner.plan()
@@ -208,7 +215,6 @@ struct FinetuneCommand: ParsableCommand {
     }
     let line = ProgressLine(progress)
     var pace = Pace()
-    Interruption.listen()
     defer { line.clear() }
     let summary = try finetuner { event in show(event, line, &pace) }
     line.clear()

@@ -6,7 +6,7 @@ struct TimeLimit: ExpressibleByArgument {
 
   init?(argument: String) {
     let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
-    let numbers = parts.compactMap { $0.count <= 4 && $0.allSatisfy(\.isASCII) ? UInt($0).map { Int($0) } : nil }
+    let numbers = parts.compactMap { $0.count <= 4 && $0.allSatisfy(\.isASCII) ? UInt32($0).map { Int($0) } : nil }
     guard (2...3).contains(parts.count), numbers.count == parts.count, numbers.dropFirst().allSatisfy({ $0 < 60 })
     else {
       return nil

@@ -146,6 +146,55 @@ import WeightFormats
     }
   }
 
+  @Test func `the reference implementation's spellings are the same options`() throws {
+    try inTemporaryFolder { folder in
+      let demo = SmallDemo.folder
+      func settings(_ run: String, _ arguments: [String]) throws -> JSONValue {
+        let output = try Executable.run(
+          ["finetune", "--validation", demo + "/val_list.txt", "--epochs", "1", "--image-size", "32"] + arguments
+            + ["--output", folder + "/" + run])
+        #expect(output.status == 0, "\(output.err)")
+        return try JSONValue.parse(try FileReader.contents(of: folder + "/" + run + "/settings.json"))
+      }
+      let start = SmallDemo.finetune(folder + "/start", epochs: 1)
+      #expect(try Executable.run(start).status == 0)
+      let weights = folder + "/start/checkpoints/last.safetensors"
+      let theirs = try settings(
+        "theirs",
+        [
+          "--data_dir", demo, "--train_image_list", demo + "/train_list.txt", "--model_path", weights, "--batch_size",
+          "5", "--lr", "0.002", "--momentum", "0.8", "--optimizer", "sgd",
+        ])
+      let ours = try settings(
+        "ours",
+        [
+          "--data", demo, "--train", demo + "/train_list.txt", "--weights", weights, "--batch-size", "5",
+          "--learning-rate", "0.002", "--momentum", "0.8", "--optimizer", "sgd",
+        ])
+      #expect(theirs == ours)
+      #expect(theirs["batch-size"]?.integer == 5)
+      #expect(theirs["learning-rate"]?.double == 0.002)
+      #expect(theirs["momentum"]?.double == 0.8)
+
+      let gaudi = try Executable.run(start + ["--hpu", "--json"])
+      #expect(gaudi.status == 69)
+      #expect(try gaudi.error()["message"]?.string?.contains("“gaudi”") == true)
+      #expect(try Executable.run(start + ["--hpu", "--device", "cpu"]).status == 64)
+    }
+  }
+
+  @Test func `a step on ten crops takes as many images as any other`() throws {
+    try inTemporaryFolder { folder in
+      let arguments = SmallDemo.finetune(folder + "/run", epochs: 1) + ["--augment", "ten-crop"]
+      let output = try Executable.run(arguments)
+      #expect(output.status == 0, "\(output.err)")
+      #expect(try column("train_loss", folder + "/run").count == 1)
+      // The same images are one step each, whatever is shown of them.
+      let plan = try Executable.run(arguments + ["--dry-run", "--json"]).json()
+      #expect(plan["steps_an_epoch"]?.integer == 11)
+    }
+  }
+
   /// A column of a run's `metrics.csv`.
   private func column(_ name: String, _ run: String) throws -> [Double] {
     let rows = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n").map {

@@ -13,7 +13,7 @@ import Testing
     let weights = Weights(initializing: architecture, seed: 1)
     var state = TrainingState(weights: weights, schedule: schedule, averageDecay: averageDecay)
     (state.epoch, state.step, state.lossSum, state.knownCount) = (3, 5, 1.0 / 3, 77)
-    (state.bestLoss, state.bestEpoch) = (0.1 + 0.2, 2)
+    (state.bestLoss, state.bestEpoch, state.scalarBytes) = (0.1 + 0.2, 2, 4711)
     (state.bestAUROC, state.bestAUROCEpoch) = (2.0 / 3, 1)
     state.schedule.endEpoch(validationLoss: 0.7)
     for seed in UInt64(3)...5 { state.average?.add(Weights(initializing: architecture, seed: seed)) }
