@@ -51,23 +51,39 @@ public struct ImageFolder: Sendable {
     var users: [String: String] = [:]
     users.reserveCapacity(names.count)
     for name in names {
-      let candidates = candidates(for: name)
-      if candidates.count > 1 {
-        throw .folder(path: path, .ambiguous(name: name, paths: candidates.sorted()))
-      }
-      guard let relative = candidates.first else {
+      switch find(name) {
+      case .several(let paths): throw .folder(path: path, .ambiguous(name: name, paths: paths))
+      case .none:
         count += 1
         if missing.count < 5 { missing.append(name) }
-        continue
+      case .one(let relative):
+        if let other = users.updateValue(name, forKey: relative), other != name {
+          throw .folder(path: path, .namedTwice(path: relative, first: other, second: name))
+        }
+        paths.append(full(relative))
       }
-      if let other = users.updateValue(name, forKey: relative), other != name {
-        throw .folder(path: path, .namedTwice(path: relative, first: other, second: name))
-      }
-      paths.append(path.hasSuffix("/") ? path + relative : path + "/" + relative)
     }
     if count > 0 { throw .folder(path: path, .imagesMissing(count: count, total: names.count, first: missing)) }
     return paths
   }
+
+  /// What a name in a list means: paths relative to the folder.
+  enum Found: Equatable {
+    case none
+    case one(String)
+    /// Sorted.
+    case several([String])
+  }
+
+  /// The image that a list means by `name`; `resolve` says how it is found.
+  func find(_ name: String) -> Found {
+    let candidates = candidates(for: name)
+    if candidates.count > 1 { return .several(candidates.sorted()) }
+    return candidates.first.map { .one($0) } ?? .none
+  }
+
+  /// The path of what is at `relative`.
+  func full(_ relative: String) -> String { path.hasSuffix("/") ? path + relative : path + "/" + relative }
 
   /// The files, relative to the folder, that `name` could mean.
   private func candidates(for name: String) -> [String] {

@@ -65,6 +65,20 @@ public struct LabelTable: Equatable, Sendable {
     self.init(findings: findings, samples: samples)
   }
 
+  /// The same, where a list without labels of its own and without a table of them is one without findings.
+  init(unlabelled list: String, labels: String?) throws(ChestXrayError) {
+    if labels == nil {
+      let names = try ListFile(path: list)
+      if names.findings == nil {
+        self.init(
+          findings: [],
+          samples: names.rows.map(\.sample).map { Sample(image: $0.image, labels: [], patient: $0.patient) })
+        return
+      }
+    }
+    try self.init(list: list, labels: labels)
+  }
+
   /// The names of the images in the list at `path`, of any dialect, whether or not it has labels.
   public static func imageNames(list path: String) throws(ChestXrayError) -> [String] {
     try ListFile(path: path).rows.map(\.sample.image)

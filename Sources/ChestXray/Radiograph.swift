@@ -36,8 +36,12 @@ public struct Radiograph: Equatable, Sendable {
   ///
   /// Errors: `platform` (missing, unreadable), and every error of `decode`.
   public static func read(_ path: String) throws(ChestXrayError) -> Radiograph {
-    let bytes = try contents(of: path, atMost: largestFile)
-    return try decode(bytes, path: path)
+    try decode(bytes(of: path), path: path)
+  }
+
+  /// The bytes of the image file at `path`. Errors: `platform`, `fileTooLarge`.
+  static func bytes(of path: String) throws(ChestXrayError) -> [UInt8] {
+    try contents(of: path, atMost: largestFile)
   }
 
   /// Decodes `bytes`, which came from `path` (used in messages only).

@@ -29,7 +29,7 @@ struct CheXNet: ParsableCommand {
     version: toolVersion,
     subcommands: [
       ImportWeightsCommand.self, FinetuneCommand.self, EvaluateCommand.self, HeatmapCommand.self, PredictCommand.self,
-      ExportWeightsCommand.self, DoctorCommand.self, DemoDataCommand.self,
+      ExportWeightsCommand.self, CheckCommand.self, DoctorCommand.self, DemoDataCommand.self,
     ])
 
   static func main() {

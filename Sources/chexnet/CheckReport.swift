@@ -1,0 +1,128 @@
+import ChestXray
+import Platform
+import Tensors
+
+/// What `check` says.
+struct CheckReport {
+  private let check: DataCheck
+
+  init(_ check: DataCheck) { self.check = check }
+
+  /// Of the process.
+  var status: ExitStatus {
+    let isMissingAlone = check.lists.reduce(0) { $0 + $1.missing.count } == check.faultCount
+    return check.faultCount == 0 ? .done : isMissingAlone ? .inputMissing : .badData
+  }
+
+  /// ```
+  /// [1] train_list.txt: 78468 images of 21528 patients
+  /// [2] val_list.txt: 11219 images of 3089 patients
+  ///
+  /// positives               [1]       [2]
+  /// Atelectasis            7996      1119
+  /// …
+  /// 89687 images decoded
+  ///
+  /// missing: 1
+  ///   [2] 00000003_000.png
+  /// unreadable: 1
+  ///   images/00000001_000.png is truncated: the file ends inside row 12 of 1024
+  /// patients in [1] and [2]: 1
+  ///   13
+  ///
+  /// 3 faults
+  /// ```
+  var text: String {
+    var lines: [String] = []
+    for (index, list) in check.lists.enumerated() {
+      lines.append(
+        "[\(index + 1)] \(list.path.printable): \(list.table.samples.count) images of \(list.patients) patients")
+    }
+    lines += labelLines + ["\(check.imageCount) images decoded", ""]
+    for (title, details) in sections {
+      lines.append("\(title): \(details.count)")
+      lines += details.map { "  " + $0 }
+    }
+    if check.faultCount > 0 { lines.append("") }
+    lines.append(
+      check.faultCount == 0 ? "nothing is wrong" : "\(check.faultCount) fault\(check.faultCount == 1 ? "" : "s")")
+    return lines.joined(separator: "\n")
+  }
+
+  private var labelLines: [String] {
+    var findings: [String] = []
+    for list in check.lists { findings += list.table.findings.filter { !findings.contains($0) } }
+    if findings.isEmpty { return [""] }
+    func right(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(1, width - text.count)) + text
+    }
+    func left(_ text: String) -> String { text + String(repeating: " ", count: max(0, 18 - text.count)) }
+    func row(_ name: String, _ value: (DataCheck.List) -> Int?) -> String {
+      left(name.printable) + check.lists.map { right(value($0).map { String($0) } ?? "–", 10) }.joined()
+    }
+    let header = left("positives") + check.lists.indices.map { right("[\($0 + 1)]", 10) }.joined()
+    let positives = check.lists.map { Dictionary(uniqueKeysWithValues: zip($0.table.findings, $0.table.positives)) }
+    let rows = findings.map { name in
+      left(name.printable) + positives.map { right($0[name].map { String($0) } ?? "–", 10) }.joined()
+    }
+    let unknown = row("unknown labels") { list in list.table.counts(of: .unknown).reduce(0, +) }
+    return ["", header] + rows + [unknown, ""]
+  }
+
+  /// What is wrong, one line each, by kind.
+  private var sections: [(title: String, details: [String])] {
+    func names(_ value: (DataCheck.List) -> [String]) -> [String] {
+      check.lists.enumerated().flatMap { index, list in value(list).map { "[\(index + 1)] \($0.printable)" } }
+    }
+    func place(_ path: String) -> Int { (check.lists.firstIndex { $0.path == path } ?? 0) + 1 }
+    var sections = [
+      ("missing", names(\.missing)), ("meaning several files", names(\.ambiguous)),
+
+      ("unreadable", check.badImages.map(\.error.diagnosis.message)),
+      ("the same file under several names", check.copies.map { $0.map(\.printable).joined(separator: " = ") }),
+    ]
+    for overlap in check.overlaps {
+      let lists = "in [\(place(overlap.first))] and [\(place(overlap.second))]"
+      sections.append(("images \(lists)", overlap.images.map(\.printable)))
+      sections.append(("patients \(lists)", overlap.patients.map(\.printable)))
+    }
+    return sections.filter { !$0.1.isEmpty }.map { (title: $0.0, details: $0.1) }
+  }
+
+  var json: JSONValue {
+    [
+      "lists": .array(
+        check.lists.map { list in
+          let findings = zip(list.table.findings, zip(list.table.positives, list.table.counts(of: .unknown)))
+          return [
+            "path": .string(list.path), "images": JSONValue(list.table.samples.count),
+            "patients": JSONValue(list.patients),
+            "findings": .array(
+              findings.map { name, counts in
+                [
+                  "name": .string(name), "positives": JSONValue(counts.0), "unknown": JSONValue(counts.1),
+                  "negatives": JSONValue(list.table.samples.count - counts.0 - counts.1),
+                ]
+              }),
+            "missing": JSONValue(list.missing), "ambiguous": JSONValue(list.ambiguous),
+
+          ]
+        }),
+      "decoded": JSONValue(check.imageCount),
+      "unreadable": .array(
+        check.badImages.map { image in
+          let diagnosis = image.error.diagnosis
+          return ["path": .string(image.path), "id": .string(diagnosis.id), "message": .string(diagnosis.message)]
+        }),
+      "copies": .array(check.copies.map { JSONValue($0) }),
+      "overlaps": .array(
+        check.overlaps.map { overlap in
+          [
+            "lists": [.string(overlap.first), .string(overlap.second)], "images": JSONValue(overlap.images),
+            "patients": JSONValue(overlap.patients),
+          ]
+        }),
+      "faults": JSONValue(check.faultCount),
+    ]
+  }
+}
