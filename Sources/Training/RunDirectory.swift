@@ -112,15 +112,20 @@ struct RunDirectory {
 
   // MARK: Metrics and events
 
-  /// The rows of `metrics.csv` of the first `epochs` epochs.
+  /// The rows of `metrics.csv` of the first `epochs` epochs; `damagedState` where it has fewer.
   func metrics(epochs: Int) throws(TrainingError) -> [String] {
-    guard FileManager.default.fileExists(atPath: metricsPath) else { return [] }
+    if epochs == 0 { return [] }
+    let text: String
     do {
-      let text = String(decoding: try FileReader.contents(of: metricsPath), as: UTF8.self)
-      return Array(text.split(separator: "\n").dropFirst().prefix(epochs).map(String.init))
+      text = String(decoding: try FileReader.contents(of: metricsPath), as: UTF8.self)
     } catch {
       throw .cause(error)
     }
+    let rows = text.split(separator: "\n").dropFirst().prefix(epochs).map(String.init)
+    guard rows.count == epochs else {
+      throw .damagedState(path: metricsPath, reason: "it has \(rows.count) rows for \(epochs) epochs")
+    }
+    return rows
   }
 
   /// Replaces `metrics.csv`.

@@ -27,7 +27,8 @@ final class ProgressLine {
     start = clock.now
   }
 
-  /// Shows that `done` of `total` are done. The live line is `[=====>    ] 12/60  what`; never wider than the terminal.
+  /// Shows that `done` of `total` are done. The live line is `[=====     ] 12/60  what`, with a shorter bar or none where the terminal
+  /// is narrow; never wider than the terminal.
   func show(_ done: Int, of total: Int, _ what: @autoclosure () -> String) {
     guard style != .none, total > 0 else { return }
     let now = clock.now
@@ -46,10 +47,10 @@ final class ProgressLine {
     let count = "\(done)/\(total)  \(what())\(rest)"
     guard style == .bar else { return standardError(count + "\n") }
     let width = Self.terminalWidth
-    let bar = 20
-    let filled = bar * done / total
+    let bar = min(20, width - 4 - count.count)
+    let filled = max(bar, 0) * done / total
     let line =
-      width >= bar + 3 + count.count
+      bar >= 5
       ? "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: bar - filled) + "] " + count : count
     standardError("\r\u{1B}[K" + String(line.prefix(max(width - 1, 10))))
     isLive = true

@@ -195,6 +195,18 @@ import WeightFormats
     }
   }
 
+  @Test func `a bar tells images a second and the share of waiting, and none tells nothing`() throws {
+    try inTemporaryFolder { folder in
+      let bar = try Executable.run(SmallDemo.finetune(folder + "/bar", epochs: 1) + ["--progress", "bar"])
+      let line = try #require(bar.err.split(separator: "\r").first { $0.contains("images/s") }, "\(bar.err)")
+      #expect(line.contains("% waiting"))
+      #expect(line.contains("epoch 1/1"))
+      let none = try Executable.run(SmallDemo.finetune(folder + "/none", epochs: 1) + ["--progress", "none"])
+      #expect(none.err.isEmpty)
+      #expect(none.out.contains("best epoch 1 of 1"))
+    }
+  }
+
   /// A column of a run's `metrics.csv`.
   private func column(_ name: String, _ run: String) throws -> [Double] {
     let rows = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n").map {

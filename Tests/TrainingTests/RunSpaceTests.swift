@@ -19,6 +19,7 @@ import Testing
     var options = TrainingOptions(
       data: data, trainList: data + "/train_list.txt", validationList: data + "/val_list.txt",
       start: .random(architecture: "2:1,1"))
+    options.cache = .folder(folder + "/cache")
     (options.epochs, options.imageSize, options.batchSize, options.averageDecay) = (2, 32, 4, 0.5)
     return Finetuner(
       options, output: folder + "/" + name, resume: .automatic, backend: try backend(named: "auto", pool: pool),

@@ -31,7 +31,8 @@ import Testing
       #expect(log.size == 0)
       try log.add(events[0].scalars, step: 0, time: events[0].time)
       let size = log.size
-      #expect(try FileReader.contents(of: log.path).starts(with: ScalarLog.record(ScalarLog.version(time: events[0].time))))
+      #expect(
+        try FileReader.contents(of: log.path).starts(with: ScalarLog.record(ScalarLog.version(time: events[0].time))))
       try log.add(events[1].scalars, step: 1, time: events[1].time)
       let whole = try FileReader.contents(of: log.path)
 
