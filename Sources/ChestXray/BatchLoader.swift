@@ -12,8 +12,16 @@ public struct Batch: Equatable, Sendable {
   public var labels: [Label]
   /// N: what the network is shown of each image.
   public var views: [ImageView]
+  /// The images that cannot be shown, where the data set lets them be skipped: they are no samples of the batch.
+  public var skipped: [SkippedImage]
 
   public var count: Int { samples.count }
+}
+
+/// A sample whose image cannot be read, and why.
+public struct SkippedImage: Equatable, Sendable {
+  public let sample: Int
+  public let error: ChestXrayError
 }
 
 /// Hands out the batches of one epoch, in order, and prepares one ahead while the caller works.
@@ -60,7 +68,7 @@ public final class BatchLoader {
   /// The next batch; nil after the last.
   ///
   /// Errors: those of `Radiograph.read`, for the first bad image of the batch in its order. Later calls go on behind
-  /// it.
+  /// it. Where the data set lets bad images be skipped, a batch can have no samples at all.
   public func next() throws(ChestXrayError) -> Batch? {
     guard let batch = ahead ?? begin() else { return nil }
     // Wait before beginning the following one: two at a time would share the threads and hold a third batch.
@@ -91,14 +99,21 @@ public final class BatchLoader {
         return .failure(error)
       }
     }
-    let shown = samples.flatMap { repeatElement($0, count: augmentation.viewCount) }
-    var batch = Batch(samples: shown, images: [], labels: shown.flatMap(dataset.labels), views: [])
-    for result in results {
+    var batch = Batch(samples: [], images: [], labels: [], views: [], skipped: [])
+    for (sample, result) in zip(samples, results) {
       switch result {
       case .success(let prepared):
-        batch.images += prepared.map(\.pixels)
-        batch.views += prepared.map(\.view)
-      case .failure(let error): return .failure(error)
+        let labels = dataset.labels(of: sample)
+        for image in prepared {
+          batch.samples.append(sample)
+          batch.labels += labels
+          batch.images.append(image.pixels)
+          batch.views.append(image.view)
+        }
+      case .failure(let error):
+        // That memory ran out is no fault of the image.
+        guard dataset.skipsBadImages, error.diagnosis.exit != .outOfMemory else { return .failure(error) }
+        batch.skipped.append(SkippedImage(sample: sample, error: error))
       }
     }
     return .success(batch)

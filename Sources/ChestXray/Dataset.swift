@@ -12,6 +12,8 @@ public struct Dataset: Sendable {
   public let paths: [String]
   /// How the images are read.
   public var source = ImageSource()
+  /// Whether a sample whose image cannot be read is left out; otherwise it is an error.
+  public var skipsBadImages = false
   /// For each class, its column in the table.
   private let columns: [Int?]
 

@@ -50,9 +50,10 @@ public final class Predictor {
   /// Calls `body` with the index and the prediction of each image of `dataset`, in order. The next batch is decoded while the
   /// network runs.
   ///
-  /// The first radiograph that cannot be read ends the run with an error that names it.
+  /// The first radiograph that cannot be read ends the run with an error that names it; where `dataset` lets it be skipped, `skipped` is
+  /// told instead.
   public func predict(
-    _ dataset: Dataset, keepingFeatures: Bool = false,
+    _ dataset: Dataset, keepingFeatures: Bool = false, skipped: (SkippedImage) -> Void = { _ in },
     _ body: (Int, ImagePrediction) throws(EvaluationError) -> Void
   ) throws(EvaluationError) {
     precondition(
@@ -60,6 +61,8 @@ public final class Predictor {
     let loader = BatchLoader(dataset, batchSize: session.plan.batchSize, pool: pool)
     let classes = session.plan.architecture.classCount
     while let batch = try next(loader) {
+      batch.skipped.forEach(skipped)
+      if batch.count == 0 { continue }
       let inference: Inference
       do {
         inference = try session.infer(

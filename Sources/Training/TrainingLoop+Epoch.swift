@@ -43,8 +43,10 @@ extension TrainingLoop {
     var predictions = Predictions(findings: checkpoint.metadata.classes, table: validation.table)
     var (sum, known) = (0.0, 0)
     var reason: Interruption.Reason?
+    var skipped: [SkippedImage] = []
     do {
-      try predictor.predict(validation) { (index, prediction) throws(EvaluationError) in
+      try predictor.predict(validation, skipped: { skipped.append($0) }) {
+        (index, prediction) throws(EvaluationError) in
         reason = finetuner.reasonToStop
         if let reason {
           throw .cause(TrainingError.interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step))
@@ -68,6 +70,7 @@ extension TrainingLoop {
       }
       throw .cause(error)
     }
+    try tell(skipped, of: validation)
     return (sum / Double(max(known, 1)), Scores(predictions))
   }
 }

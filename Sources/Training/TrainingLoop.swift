@@ -26,6 +26,8 @@ struct TrainingLoop {
   let report: (TrainingEvent) -> Void
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
+  /// Paths of the images that were skipped, and told so.
+  var skippedPaths: Set<String> = []
   private let classWeights: ClassWeights?
 
   var options: TrainingOptions { finetuner.options }
@@ -51,6 +53,7 @@ struct TrainingLoop {
     let cache = try TrainingCache(settings, training: training, validation: validation, pool: finetuner.pool)
     if let note = cache.note { report(.note(note)) }
     (training.source, validation.source) = (cache.training, cache.validation)
+    (training.skipsBadImages, validation.skipsBadImages) = (settings.badImages == .skip, settings.badImages == .skip)
     (self.training, self.validation) = (training, validation)
     let size = start.metadata.preprocessing.imageSize
     let views = settings.imageAugmentation.viewCount
@@ -107,18 +110,27 @@ struct TrainingLoop {
   /// A loss or gradient that is not a number ends the run before the update.
   private mutating func takeStep(_ samples: [Int], from loader: BatchLoader) throws(TrainingError) -> Double {
     let views = options.imageAugmentation.viewCount
-    let known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
+    var known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
     let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)
     let clock = ContinuousClock()
     var (taken, lossSum, waited) = (0, 0.0, Duration.zero)
+    // With bad images left out, how many labels are known shows only when all of the step's are decoded.
+    var waiting: [Batch] = []
     do {
       while taken < samples.count {
         let asked = clock.now
         guard let batch = try loader.next() else { preconditionFailure("the loader has fewer images than the order") }
         waited += clock.now - asked
-        taken += batch.count / views
-        lossSum += try accumulate(batch, known: known).lossSum
+        taken += batch.count / views + batch.skipped.count
+        if options.badImages == .skip {
+          try tell(batch.skipped, of: training)
+          waiting.append(batch)
+        } else {
+          lossSum += try accumulate(batch, known: known).lossSum
+        }
       }
+      if options.badImages == .skip { known = waiting.flatMap(\.samples).reduce(0) { $0 + labels(of: $1).knownCount } }
+      for batch in waiting where batch.count > 0 { lossSum += try accumulate(batch, known: known).lossSum }
       _ = try session.apply(options.step(epoch: state.epoch, learningRate: rate))
     } catch let error as BackendError {
       throw try divergence(error, step: state.step + 1, images: samples.map { training.table.samples[$0].image })
@@ -139,6 +151,16 @@ struct TrainingLoop {
       try log([("train/loss", lossSum / Double(max(known, 1))), ("train/learning_rate", rate)])
     }
     return waited / .seconds(1)
+  }
+
+  /// Tells of images that are skipped, each once.
+  mutating func tell(_ skipped: [SkippedImage], of dataset: Dataset) throws(TrainingError) {
+    for image in skipped where skippedPaths.insert(dataset.paths[image.sample]).inserted {
+      let diagnosis = image.error.diagnosis
+      report(.note("skipped: \(diagnosis.message)"))
+      try run.note(
+        "skipped", state, ["image": .string(dataset.paths[image.sample]), "id": .string(diagnosis.id)])
+    }
   }
 
   private func accumulate(_ batch: Batch, known: Int) throws(BackendError) -> TrainingOutcome {

@@ -32,6 +32,14 @@ public struct TrainingOptions: Equatable, Sendable {
     case none
   }
 
+  /// What becomes of an image that cannot be read.
+  public enum BadImagePolicy: String, CaseIterable, Sendable {
+    /// It ends the run.
+    case stop
+    /// Its sample is left out, of the step and of the mean over its known labels; none takes its place.
+    case skip
+  }
+
   public enum OptimizerKind: String, CaseIterable, Sendable {
     case adam
     case adamw
@@ -72,6 +80,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var loss = LossKind.bce
   public var uncertain = UncertainPolicy.ignore
   public var augmentation = AugmentationKind.cropFlip
+  public var badImages = BadImagePolicy.stop
   /// Of the activations, in training and validation.
   public var precision = Precision.fp32
   public var seed: UInt64 = 123
@@ -117,7 +126,8 @@ public struct TrainingOptions: Equatable, Sendable {
       ("plateau-patience", JSONValue(plateauPatience)), ("warmup-epochs", JSONValue(warmupEpochs)),
       ("freeze-epochs", JSONValue(freezeEpochs)), ("ema", JSONValue(averageDecay)), ("clip-norm", JSONValue(clipNorm)),
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
-      ("augment", .string(augmentation.rawValue)), ("precision", .string(precision.rawValue)),
+      ("augment", .string(augmentation.rawValue)),
+      ("on-bad-image", .string(badImages.rawValue)), ("precision", .string(precision.rawValue)),
       ("seed", .string(String(seed))),
       ("cache-size", cache == .never ? .null : JSONValue(cacheSize ?? Self.defaultCacheSize)),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),

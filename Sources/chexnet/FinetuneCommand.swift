@@ -130,6 +130,9 @@ struct FinetuneCommand: ParsableCommand {
     help: "crop-flip (random resized crop and mirror), flip, none, or ten-crop: ten samples of each image of a batch.")
   var augment = TrainingOptions.AugmentationKind.cropFlip
 
+  @Option(help: "An image that cannot be read ends the run (stop), or is left out and told (skip).")
+  var onBadImage = TrainingOptions.BadImagePolicy.stop
+
   @Option(help: "Decides shuffling, augmentation and random weights.")
   var seed: UInt64 = 123
 
@@ -259,6 +262,7 @@ struct FinetuneCommand: ParsableCommand {
     options.loss = loss
     options.uncertain = uncertain
     options.augmentation = augment
+    options.badImages = onBadImage
     options.precision = precision
     options.seed = seed
     options.allowsPatientOverlap = allowPatientOverlap
@@ -297,6 +301,7 @@ extension TrainingOptions.OptimizerKind: ExpressibleByArgument {}
 extension TrainingOptions.LossKind: ExpressibleByArgument {}
 extension TrainingOptions.UncertainPolicy: ExpressibleByArgument {}
 extension TrainingOptions.AugmentationKind: ExpressibleByArgument {}
+extension TrainingOptions.BadImagePolicy: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension ProgressLine.Style: ExpressibleByArgument {}

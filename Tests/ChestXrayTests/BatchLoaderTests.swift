@@ -138,4 +138,28 @@ import Testing
     let error = #expect(throws: ChestXrayError.self) { try dataset(["gray8.png", "nowhere.png"]) }
     #expect(error?.diagnosis.id == "image.missing")
   }
+
+  @Test(arguments: [Augmentation.none, .tenCrop])
+  func `a bad image is an error, or is left out with all its views`(augmentation: Augmentation) throws {
+    try inTemporaryFolder { folder in
+      for image in Self.images {
+        let bytes = try FileReader.contents(of: fixture("images/" + image))
+        try AtomicFile.write(
+          image == "rgba8.png" ? Array(bytes.dropLast(20)) : bytes, to: folder + "/" + image, overwriting: false)
+      }
+      var dataset = try Dataset(
+        table: dataset().table, folder: ImageFolder(path: folder), preprocessing: Self.preprocessing)
+      func loader() -> BatchLoader { BatchLoader(dataset, batchSize: 2, augmentation: augmentation) }
+      #expect(throws: ChestXrayError.self) { try batches(loader()) }
+      let views = augmentation.viewCount
+      dataset.skipsBadImages = true
+      let found = try batches(loader())
+      #expect(found.map(\.count) == [2 * views, views, 2 * views, views])
+      #expect(found[1].samples == [Int](repeating: 3, count: views))
+      #expect(found[1].labels == (0..<views).flatMap { _ in [Label.positive, .negative] })
+      #expect(found.flatMap(\.skipped).map(\.sample) == [2])
+      // The others are what they are without it.
+      #expect(try found[2] == batches(BatchLoader(self.dataset(), batchSize: 2, augmentation: augmentation))[2])
+    }
+  }
 }

@@ -1,0 +1,87 @@
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+/// What `finetune` does with images that cannot be read, and with those that it has kept.
+@Suite struct FinetuneImagesTests {
+  /// The small data set, copied to `folder`, and a run on it to `run`.
+  private func finetune(_ folder: String, _ run: String, _ more: [String] = []) -> [String] {
+    [
+      "finetune", "--data", folder, "--train", folder + "/train_list.txt", "--validation", folder + "/val_list.txt",
+      "--architecture", "2:1,1", "--image-size", "32", "--batch-size", "4", "--epochs", "2", "--learning-rate", "1e-3",
+      "--gradient-accumulation", "2", "--augment", "flip", "--output", run,
+    ] + more
+  }
+
+  private func copyDemo(to folder: String) throws {
+    try FileManager.default.copyItem(atPath: SmallDemo.folder, toPath: folder)
+  }
+
+  private func lines(_ path: String) throws -> [String] {
+    String(decoding: try FileReader.contents(of: path), as: UTF8.self).split(separator: "\n").map(String.init)
+  }
+
+  private func same(_ run: String, _ other: String, _ file: String) throws {
+    #expect(try FileReader.contents(of: "\(run)/\(file)") == FileReader.contents(of: "\(other)/\(file)"), "\(file)")
+  }
+
+  @Test func `a bad image ends a run, or its sample is left out as if the list did not have it`() throws {
+    try inTemporaryFolder { folder in
+      let data = folder + "/data"
+      try copyDemo(to: data)
+      let list = try lines(data + "/train_list.txt")
+      let bad = String(try #require(list.last?.split(separator: " ").first))
+      let path = data + "/images/" + bad
+      try AtomicFile.write(Array(try FileReader.contents(of: path).dropLast(40)), to: path, overwriting: true)
+
+      let stopped = try Executable.run(finetune(data, folder + "/stopped", ["--json"]))
+      #expect(stopped.status == 65)
+      #expect(try stopped.error()["file"]?.string == path)
+
+      // One step of all images: the same others as with a list that lacks the bad one, in another order.
+      let step = ["--on-bad-image", "skip", "--batch-size", "64", "--gradient-accumulation", "1"]
+      let skipped = try Executable.run(finetune(data, folder + "/skipped", step))
+      #expect(skipped.status == 0, "\(skipped.err)")
+      #expect(skipped.err.contains("skipped: ") && skipped.err.contains(bad))
+      #expect(try lines(folder + "/skipped/events.jsonl").filter { $0.contains("\"skipped\"") }.count == 1)
+      try AtomicFile.write(
+        list.dropLast().joined(separator: "\n") + "\n", to: data + "/train_list.txt", overwriting: true)
+      let without = try Executable.run(finetune(data, folder + "/without", step))
+      #expect(without.status == 0 && !without.err.contains("skipped: "))
+      let losses = try ["skipped", "without"].map { run in
+        try #require(Double(lines("\(folder)/\(run)/metrics.csv")[1].split(separator: ",")[2]))
+      }
+      // Sums of some hundred floats around 0.7 in another order: far less than one image in forty would change.
+      #expect(abs(losses[0] - losses[1]) < 1e-5, "\(losses)")
+    }
+  }
+
+  @Test func `a run has the same bytes whether its images are kept, were kept, or cannot be`() throws {
+    try inTemporaryFolder { folder in
+      let cached = ["--cache", folder + "/cache", "--cache-size", "48"]
+      let data = SmallDemo.folder
+      let first = try Executable.run(finetune(data, folder + "/first", cached))
+      #expect(first.status == 0, "\(first.err)")
+      #expect(first.err.contains("cache: 0 of "))
+      let second = try Executable.run(finetune(data, folder + "/second", cached))
+      #expect(second.status == 0)
+      #expect(!second.err.contains("cache: 0 of ") && second.err.contains("radiographs are in"))
+      try AtomicFile.write("", to: folder + "/file", overwriting: false)
+      let third = try Executable.run(
+        finetune(data, folder + "/third", ["--cache", folder + "/file/cache", "--cache-size", "48"]))
+      #expect(third.status == 0, "\(third.err)")
+      for file in ["metrics.csv", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
+        try same(folder + "/first", folder + "/second", file)
+        try same(folder + "/first", folder + "/third", file)
+      }
+      // Without one, images keep their size: another run.
+      let never = try Executable.run(finetune(data, folder + "/never", ["--cache", "never"]))
+      #expect(never.status == 0)
+      #expect(try lines(folder + "/never/metrics.csv") != lines(folder + "/first/metrics.csv"))
+      #expect(try Executable.run(finetune(data, folder + "/small", ["--cache-size", "24"])).status == 64)
+      #expect(
+        try Executable.run(finetune(data, folder + "/both", ["--cache", "never", "--cache-size", "64"])).status == 64)
+    }
+  }
+}
