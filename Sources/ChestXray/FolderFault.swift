@@ -2,8 +2,8 @@ import Platform
 
 /// What can be wrong between a list of images and the folder that should hold them.
 public enum FolderFault: Equatable, Sendable {
-  /// `count` of the `total` images that a list names are not there; `first` names some.
-  case imagesMissing(count: Int, total: Int, first: [String])
+  /// Of the `total` images that a list names, these are not there.
+  case imagesMissing([String], total: Int)
   /// Several files could be the image that a list names.
   case ambiguous(name: String, paths: [String])
   /// Two names of a list lead to the same file.
@@ -13,13 +13,12 @@ public enum FolderFault: Equatable, Sendable {
 
   func diagnosis(folder: String) -> Diagnosis {
     switch self {
-    case .imagesMissing(let count, let total, let first):
+    case .imagesMissing(let names, let total):
       Diagnosis(
         id: "image.missing", exit: .inputMissing,
-        message: "\(count) of \(total) images are not in \(folder.printable): "
-          + first.map(\.printable).joined(separator: ", ") + (count > first.count ? ", …" : ""),
+        message: "\(names.count) of \(total) images are not in \(folder.printable)",
         hint: "point --data at the folder that holds the images, or the folder above images_001 … images_012",
-        file: folder)
+        file: folder, details: names.map(\.printable))
     case .ambiguous(let name, let paths):
       Diagnosis(
         id: "image.ambiguous", exit: .badData,

@@ -47,15 +47,12 @@ public struct ImageFolder: Sendable {
     var paths: [String] = []
     paths.reserveCapacity(names.count)
     var missing: [String] = []
-    var count = 0
     var users: [String: String] = [:]
     users.reserveCapacity(names.count)
     for name in names {
       switch find(name) {
       case .several(let paths): throw .folder(path: path, .ambiguous(name: name, paths: paths))
-      case .none:
-        count += 1
-        if missing.count < 5 { missing.append(name) }
+      case .none: missing.append(name)
       case .one(let relative):
         if let other = users.updateValue(name, forKey: relative), other != name {
           throw .folder(path: path, .namedTwice(path: relative, first: other, second: name))
@@ -63,7 +60,7 @@ public struct ImageFolder: Sendable {
         paths.append(full(relative))
       }
     }
-    if count > 0 { throw .folder(path: path, .imagesMissing(count: count, total: names.count, first: missing)) }
+    if !missing.isEmpty { throw .folder(path: path, .imagesMissing(missing, total: names.count)) }
     return paths
   }
 

@@ -1,3 +1,4 @@
+import ChestXray
 import Engine
 import Platform
 
@@ -15,6 +16,8 @@ public enum TrainingError: DiagnosedError {
   /// The run directory was started with other settings: name, there, now.
   case otherSettings(run: String, differences: [(name: String, there: String, now: String)])
   /// A folder that is there and is not a run of ours.
+  /// Of the `total` images of both lists.
+  case badImages([ChestXrayError], total: Int)
   /// `--cache-size`, and the pixels that evaluation resizes to.
   case cacheTooSmall(size: Int, needed: Int)
   case notARun(path: String)
@@ -60,6 +63,11 @@ public enum TrainingError: DiagnosedError {
           + differences.map { "--\($0.name) \($0.there.printable) there, \($0.now.printable) now" }.joined(
             separator: "; "),
         hint: "repeat the settings of the run to go on with it, or give another --output", file: run)
+    case .badImages(let errors, let total):
+      Diagnosis(
+        id: "run.bad-images", exit: .badData, message: "\(errors.count) of \(total) images cannot be read",
+        hint: "replace them, take them off the lists, or leave them out with --on-bad-image skip",
+        file: errors.first?.diagnosis.file, details: errors.map(\.diagnosis.message))
     case .cacheTooSmall(let size, let needed):
       Diagnosis(
         id: "run.cache-too-small", exit: .usage,

@@ -50,6 +50,10 @@ struct TrainingLoop {
         settings.schedule, base: settings.learningRate, epochs: settings.epochs, patience: settings.plateauPatience,
         warmupEpochs: settings.warmupEpochs), averageDecay: settings.averageDecay)
     var (training, validation) = try data.datasets(start.metadata.preprocessing)
+    if settings.badImages == .stop {
+      let errors = [training, validation].flatMap { $0.outlineErrors(pool: finetuner.pool) }
+      if !errors.isEmpty { throw .badImages(errors, total: training.count + validation.count) }
+    }
     let cache = try TrainingCache(settings, training: training, validation: validation, pool: finetuner.pool)
     if let note = cache.note { report(.note(note)) }
     (training.source, validation.source) = (cache.training, cache.validation)

@@ -108,10 +108,10 @@ struct RealDataTests {
     let table = try LabelTable(list: "\(data)/labels/val_list.txt")
     let folder = try ImageFolder(path: data)
     let error = #expect(throws: ChestXrayError.self) { try folder.resolve(table.samples.map(\.image)) }
-    guard case .folder(_, .imagesMissing(let count, 11219, let first)) = error else {
+    guard case .folder(_, .imagesMissing(let names, 11219)) = error else {
       Issue.record("\(String(describing: error))")
       return
     }
-    #expect(count > 11219 - 60 && first.count == 5)
+    #expect(names.count >= 11219 - 60)
   }
 }

@@ -37,7 +37,9 @@ import Testing
 
       let stopped = try Executable.run(finetune(data, folder + "/stopped", ["--json"]))
       #expect(stopped.status == 65)
+      #expect(try stopped.error()["id"]?.string == "run.bad-images")
       #expect(try stopped.error()["file"]?.string == path)
+      #expect(!FileManager.default.fileExists(atPath: folder + "/stopped"))
 
       // One step of all images: the same others as with a list that lacks the bad one, in another order.
       let step = ["--on-bad-image", "skip", "--batch-size", "64", "--gradient-accumulation", "1"]
@@ -54,6 +56,33 @@ import Testing
       }
       // Sums of some hundred floats around 0.7 in another order: far less than one image in forty would change.
       #expect(abs(losses[0] - losses[1]) < 1e-5, "\(losses)")
+    }
+  }
+
+  @Test func `images that are missing or look damaged are all told before the run begins`() throws {
+    try inTemporaryFolder { folder in
+      let data = folder + "/data"
+      try copyDemo(to: data)
+      let names = try lines(data + "/train_list.txt").compactMap { $0.split(separator: " ").first.map(String.init) }
+      func replace(_ name: String, _ change: ([UInt8]) -> [UInt8]) throws {
+        let path = data + "/images/" + name
+        try AtomicFile.write(change(try FileReader.contents(of: path)), to: path, overwriting: true)
+      }
+      try replace(names[0]) { Array($0.dropLast()) }
+      try replace(names[3]) { _ in [] }
+      try replace(names[5]) { _ in Array("<html>".utf8) }
+      // Something behind the end of an image that is whole is no damage.
+      try replace(names[7]) { $0 + [0] }
+      let bad = try Executable.run(finetune(data, folder + "/run", ["--json"]))
+      #expect(bad.status == 65)
+      let details = try bad.error()["details"]?.array?.compactMap(\.string) ?? []
+      #expect(details.count == 3)
+      for (detail, place) in zip(details, [0, 3, 5]) { #expect(detail.contains(names[place])) }
+      for name in names.prefix(2) { #expect(unlink(data + "/images/" + name) == 0) }
+      let missing = try Executable.run(finetune(data, folder + "/run", ["--json"]))
+      #expect(missing.status == 66)
+      #expect(try missing.error()["details"]?.array?.compactMap(\.string) == Array(names.prefix(2)))
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
     }
   }
 
