@@ -61,6 +61,7 @@ struct RunDirectory {
         try AtomicFile.write(try FileReader.contents(of: list), to: copy, overwriting: true)
       }
       try AtomicFile.write(environment.text(pretty: true) + "\n", to: path + "/environment.json", overwriting: true)
+      try removeLitter()
       // Last: a folder with settings is a whole one.
       try AtomicFile.write(JSONValue.object(settings).text(pretty: true) + "\n", to: settingsPath, overwriting: true)
     } catch {
@@ -167,11 +168,7 @@ struct RunDirectory {
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
     do {
-      for folder in [path, path + "/checkpoints"] {
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where Self.isLitter(name) {
-          try FileManager.default.removeItem(atPath: folder + "/" + name)
-        }
-      }
+      try removeLitter()
       try ScalarLog(folder: path).cut(to: state.scalarBytes)
       guard FileManager.default.fileExists(atPath: eventsPath) else { return }
       let text = String(decoding: try FileReader.contents(of: eventsPath), as: UTF8.self)
@@ -182,10 +179,20 @@ struct RunDirectory {
         return (epoch, step) <= (state.epoch, state.step)
       }
       try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: eventsPath, overwriting: true)
-    } catch let error as PlatformError {
-      throw .cause(error)
     } catch {
-      throw .cause(PlatformError.writeFailed(path: path, errno: EIO))
+      throw .cause(error)
+    }
+  }
+
+  private func removeLitter() throws(PlatformError) {
+    for folder in [path, path + "/checkpoints", path + "/lists"] {
+      do {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where Self.isLitter(name) {
+          try FileManager.default.removeItem(atPath: folder + "/" + name)
+        }
+      } catch {
+        throw .writeFailed(path: folder, errno: EIO)
+      }
     }
   }
 

@@ -118,7 +118,8 @@ import Testing
       name.hasPrefix("events.") || name == "environment.json" || name == "settings.json"
     }
     let names = try files(whole).filter { !isClocked($0) }
-    #expect(try files(run).filter { !isClocked($0) } == names, "\(what): other files")
+    let found = try files(run).filter { !isClocked($0) }
+    #expect(found == names, "\(what): other files, \(found)")
     for name in names where name.contains(".") {
       let (found, expected) = (
         try FileReader.contents(of: run + "/" + name), try FileReader.contents(of: whole + "/" + name)

@@ -26,12 +26,14 @@ import Testing
       #expect(run.canBegin)
       try createFolder(run.path + "/checkpoints")
       try createFolder(run.path + "/lists")
-      for name in ["environment.json", "settings.json.tmp.4711"] {
+      for name in ["environment.json", "settings.json.tmp.4711", "lists/list.txt.tmp.4711"] {
         try AtomicFile.write("{", to: run.path + "/" + name, overwriting: false)
       }
       #expect(run.canBegin && !run.isBegun)
       try run.create(settings: settings, lists: [])
       #expect(run.isBegun && !run.canBegin)
+      let files = try FileManager.default.subpathsOfDirectory(atPath: run.path).sorted()
+      #expect(files == ["checkpoints", "environment.json", "lists", "settings.json"])
     }
   }
 
