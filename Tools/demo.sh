@@ -38,6 +38,8 @@ if [ -e demo ]; then
   rm -rf demo
 fi
 mkdir demo
+# Nothing of the demo stays in the user's own cache.
+export XDG_CACHE_HOME=$PWD/demo/cache
 
 run chexnet demo-data --output demo/data --images $images
 run chexnet import-weights fixtures/demo/start.pt --output demo/start.safetensors
