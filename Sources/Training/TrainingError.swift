@@ -16,7 +16,7 @@ public enum TrainingError: DiagnosedError {
   /// The run directory was started with other settings: name, there, now.
   case otherSettings(run: String, differences: [(name: String, there: String, now: String)])
   /// A folder that is there and is not a run of ours.
-  /// Of the `total` images of both lists.
+  /// Of the `total` images of both lists, or all of one.
   case badImages([ChestXrayError], total: Int)
   /// `--cache-size`, and the pixels that evaluation resizes to.
   case cacheTooSmall(size: Int, needed: Int)
@@ -66,7 +66,8 @@ public enum TrainingError: DiagnosedError {
     case .badImages(let errors, let total):
       Diagnosis(
         id: "run.bad-images", exit: .badData, message: "\(errors.count) of \(total) images cannot be read",
-        hint: "replace them, take them off the lists, or leave them out with --on-bad-image skip",
+        hint: errors.count < total
+          ? "replace them, take them off the lists, or leave them out with --on-bad-image skip" : "replace them",
         file: errors.first?.diagnosis.file, details: errors.map(\.diagnosis.message))
     case .cacheTooSmall(let size, let needed):
       Diagnosis(

@@ -8,6 +8,7 @@ import Platform
 extension TrainingLoop {
   /// Validates, writes what the epoch leaves, and then the state that makes it final.
   mutating func endEpoch() throws(TrainingError) {
+    try checkSkipped(of: training)
     // Of the epoch's last step.
     let rate = state.schedule.rate(epoch: state.epoch, step: steps - 1, steps: steps)
     state.weights = session.readWeights()
@@ -71,6 +72,7 @@ extension TrainingLoop {
       throw .cause(error)
     }
     try tell(skipped, of: validation)
+    try checkSkipped(of: validation)
     return (sum / Double(max(known, 1)), Scores(predictions))
   }
 }

@@ -26,8 +26,8 @@ struct TrainingLoop {
   let report: (TrainingEvent) -> Void
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
-  /// Paths of the images that were skipped, and told so.
-  var skippedPaths: Set<String> = []
+  /// Why images were skipped, by their paths; each was told once.
+  var skippedImages: [String: ChestXrayError] = [:]
   private let classWeights: ClassWeights?
 
   var options: TrainingOptions { finetuner.options }
@@ -159,12 +159,18 @@ struct TrainingLoop {
 
   /// Tells of images that are skipped, each once.
   mutating func tell(_ skipped: [SkippedImage], of dataset: Dataset) throws(TrainingError) {
-    for image in skipped where skippedPaths.insert(dataset.paths[image.sample]).inserted {
+    for image in skipped where skippedImages.updateValue(image.error, forKey: dataset.paths[image.sample]) == nil {
       let diagnosis = image.error.diagnosis
       report(.note("skipped: \(diagnosis.message)"))
       try run.note(
         "skipped", state, ["image": .string(dataset.paths[image.sample]), "id": .string(diagnosis.id)])
     }
+  }
+
+  /// Throws `badImages` where every image of `dataset` was skipped: there is nothing to learn, or to be judged by.
+  func checkSkipped(of dataset: Dataset) throws(TrainingError) {
+    let errors = dataset.paths.compactMap { skippedImages[$0] }
+    if errors.count == dataset.count { throw .badImages(errors, total: dataset.count) }
   }
 
   private func accumulate(_ batch: Batch, known: Int) throws(BackendError) -> TrainingOutcome {

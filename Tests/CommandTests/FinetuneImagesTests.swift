@@ -59,6 +59,22 @@ import Testing
     }
   }
 
+  @Test(arguments: ["train", "val"])
+  func `a list of which every image is skipped ends the run`(list: String) throws {
+    try inTemporaryFolder { folder in
+      let data = folder + "/data"
+      try copyDemo(to: data)
+      for line in try lines("\(data)/\(list)_list.txt") {
+        let name = try #require(line.split(separator: " ").first)
+        try AtomicFile.write("", to: "\(data)/images/\(name)", overwriting: true)
+      }
+      let output = try Executable.run(finetune(data, folder + "/run", ["--on-bad-image", "skip", "--json"]))
+      #expect(output.status == 65)
+      #expect(try output.error()["id"]?.string == "run.bad-images")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run/checkpoints/best.safetensors"))
+    }
+  }
+
   @Test func `images that are missing or look damaged are all told before the run begins`() throws {
     try inTemporaryFolder { folder in
       let data = folder + "/data"

@@ -1,5 +1,5 @@
 // The functions of libhdf5, looked up at run time: linked into the executable, the library and the 25 that it needs itself (libcurl
-// among them) would cost every command 9 ms and a machine without HDF5 the whole program.
+// among them) would be loaded by every command, and a machine without HDF5 could run none.
 #pragma once
 
 // `hdf5/serial` where Debian puts the build without MPI.
@@ -22,31 +22,31 @@
 #endif
 
 /// Every function that is called, under the name that the headers' macros give it in this version.
-#define HDF5_FUNCTIONS(X)                                                                                                \
-  X(H5get_libversion) X(H5open)                                                                                          \
-  X(H5Aclose) X(H5Acreate2) X(H5Aexists) X(H5Aget_space) X(H5Aget_type) X(H5Aopen) X(H5Aread) X(H5Awrite)                \
-  X(H5Dclose) X(H5Dcreate2) X(H5Dget_create_plist) X(H5Dget_offset) X(H5Dget_space) X(H5Dget_storage_size)               \
-  X(H5Dget_type) X(H5Dopen2) X(H5Dread) X(H5Dvlen_reclaim) X(H5Dwrite)                                                   \
-  X(H5Eset_auto2)                                                                                                        \
-  X(H5FDregister) X(H5FDunregister)                                                                                      \
-  X(H5Fclose) X(H5Fcreate) X(H5Fflush) X(H5Fget_create_plist) X(H5Fget_file_image) X(H5Fopen)                            \
-  X(H5Gclose) X(H5Gcreate2) X(H5Gopen2)                                                                   \
-  X(H5Iget_type)                                                                                                         \
-  X(H5Literate)                                                                                           \
-  X(H5Oclose) HDF5_FUNCTIONS_OF_VERSION(X)                                                                      \
-  X(H5PLset_loading_state)                                                                                               \
-  X(H5Pclose) X(H5Pcreate) X(H5Pget_driver_info) X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_layout)             \
-  X(H5Pget_nfilters) X(H5Pget_userblock) X(H5Pset_create_intermediate_group) X(H5Pset_driver) X(H5Pset_fapl_core)        \
-  X(H5Pset_obj_track_times)                                                                                              \
-  X(H5Sclose) X(H5Screate) X(H5Screate_simple) X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_ndims)                \
-  X(H5Sget_simple_extent_npoints)                                                                                        \
-  X(H5Tclose) X(H5Tcopy) X(H5Tequal) X(H5Tget_class) X(H5Tget_size) X(H5Tis_variable_str) X(H5Tset_ebias)                \
+#define HDF5_FUNCTIONS(X)                                                                                               \
+  X(H5get_libversion) X(H5open)                                                                                         \
+  X(H5Aclose) X(H5Acreate2) X(H5Aexists) X(H5Aget_space) X(H5Aget_type) X(H5Aopen) X(H5Aread) X(H5Awrite)               \
+  X(H5Dclose) X(H5Dcreate2) X(H5Dget_create_plist) X(H5Dget_offset) X(H5Dget_space) X(H5Dget_storage_size)              \
+  X(H5Dget_type) X(H5Dopen2) X(H5Dread) X(H5Dvlen_reclaim) X(H5Dwrite)                                                  \
+  X(H5Eset_auto2)                                                                                                       \
+  X(H5FDregister) X(H5FDunregister)                                                                                     \
+  X(H5Fclose) X(H5Fcreate) X(H5Fflush) X(H5Fget_create_plist) X(H5Fget_file_image) X(H5Fopen)                           \
+  X(H5Gclose) X(H5Gcreate2) X(H5Gopen2)                                                                                 \
+  X(H5Iget_type)                                                                                                        \
+  X(H5Literate)                                                                                                         \
+  X(H5Oclose) HDF5_FUNCTIONS_OF_VERSION(X)                                                                              \
+  X(H5PLset_loading_state)                                                                                              \
+  X(H5Pclose) X(H5Pcreate) X(H5Pget_driver_info) X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_layout)            \
+  X(H5Pget_nfilters) X(H5Pget_userblock) X(H5Pset_create_intermediate_group) X(H5Pset_driver) X(H5Pset_fapl_core)       \
+  X(H5Pset_obj_track_times)                                                                                             \
+  X(H5Sclose) X(H5Screate) X(H5Screate_simple) X(H5Sget_simple_extent_dims) X(H5Sget_simple_extent_ndims)               \
+  X(H5Sget_simple_extent_npoints)                                                                                       \
+  X(H5Tclose) X(H5Tcopy) X(H5Tequal) X(H5Tget_class) X(H5Tget_size) X(H5Tis_variable_str) X(H5Tset_ebias)               \
   X(H5Tset_fields) X(H5Tset_size) X(H5Tset_strpad)
 
 /// The library's variables behind the macros of types and of classes of property lists.
-#define HDF5_IDENTIFIERS(X)                                                                                              \
-  X(H5T_IEEE_F32LE_g) X(H5T_IEEE_F64LE_g) X(H5T_STD_I64LE_g) X(H5T_C_S1_g)                                               \
-  X(H5P_CLS_DATASET_CREATE_ID_g) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_FILE_CREATE_ID_g) X(H5P_CLS_GROUP_CREATE_ID_g)    \
+#define HDF5_IDENTIFIERS(X)                                                                                             \
+  X(H5T_IEEE_F32LE_g) X(H5T_IEEE_F64LE_g) X(H5T_STD_I64LE_g) X(H5T_C_S1_g)                                              \
+  X(H5P_CLS_DATASET_CREATE_ID_g) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_FILE_CREATE_ID_g) X(H5P_CLS_GROUP_CREATE_ID_g)   \
   X(H5P_CLS_LINK_CREATE_ID_g)
 
 #define HDF5_FUNCTION_FIELD(name) __typeof__(name) *_Nonnull name;
