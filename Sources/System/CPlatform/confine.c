@@ -40,7 +40,6 @@ static const allowed_call allowed_calls[] = {
     {SYS_read, 0, ~0u, 0},
     {SYS_write, 0, ~0u, 0},
     {SYS_pread64, 0, ~0u, 3},
-    {SYS_lseek, 0, ~0u, 3},
     {SYS_mmap, 2, PROT_EXEC, 0},
     {SYS_mprotect, 2, PROT_EXEC, 0},
     {SYS_munmap, -1, 0, 0},

@@ -11,7 +11,7 @@ typedef struct {
   unsigned processor_milliseconds;
 } platform_limits;
 
-/// Confines the calling process for good, all its threads: it may read and write descriptor 0 and read descriptor 3 at offsets (and ask its size),
+/// Confines the calling process for good, all its threads: it may read and write descriptor 0 and read descriptor 3 at offsets,
 /// ask for memory and end. All else, as opening a file, a socket, another process or program, or making memory executable, fails
 /// with EPERM. Descriptors from 4 on are closed; no signal has a handler, files cannot grow, no core is dumped, nobody may attach to it.
 ///
