@@ -8,17 +8,27 @@ extension Settings {
     let backend = try backend()
     let session = try makeSession(.training, batch: batch, backend)
     let images = noise(session.plan)
-    var random = CounterRandom(seed: 1, purpose: .shuffle)
-    let labels = LabelBatch(
-      (0..<batch * Self.classCount).map { _ in random.uniform() < 0.3 ? Label.positive : .negative })
-    // ChestX-ray14's usual settings; Tools/bench/peers has the same.
-    let step = OptimizerStep(optimizer: .adam, learningRate: 1e-4, weightDecay: 1e-5)
-    let way = memoryEfficient ? ", memory-efficient" : ""
-    return Work(unit: .imagesPerSecond(count: batch), subject: subject(backend) + way) {
-      _ = try session.accumulateGradients(
-        images, labels: labels, weights: nil, lossScale: 1 / Double(labels.knownCount))
-      _ = try session.apply(step)
+    return Work(unit: .imagesPerSecond(count: batch), subject: trainingSubject(backend)) {
+      try Self.step(session, images, Self.labels(count: batch))
     }
+  }
+
+  /// ChestX-ray14's usual settings; Tools/bench/peers has the same.
+  static let usualStep = OptimizerStep(optimizer: .adam, learningRate: 1e-4, weightDecay: 1e-5)
+
+  /// Forward, backward and an update.
+  static func step(
+    _ session: any Session, _ images: ImageBatch, _ labels: LabelBatch, _ step: OptimizerStep = usualStep
+  ) throws {
+    _ = try session.accumulateGradients(
+      images, labels: labels, weights: nil, lossScale: 1 / Double(labels.knownCount))
+    _ = try session.apply(step)
+  }
+
+  /// Labels of `count` images, some of them positive.
+  static func labels(count: Int) -> LabelBatch {
+    var random = CounterRandom(seed: 1, purpose: .shuffle)
+    return LabelBatch((0..<count * classCount).map { _ in random.uniform() < 0.3 ? Label.positive : .negative })
   }
 
   /// Logits of a batch of noise, without feature maps, as `predict` asks for them.
@@ -31,9 +41,13 @@ extension Settings {
     }
   }
 
-  private func backend() throws -> any Backend {
+  func backend() throws -> any Backend {
     try Engine.backend(
       named: device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient, level: level)
+  }
+
+  func trainingSubject(_ backend: any Backend) -> String {
+    subject(backend) + (memoryEfficient ? ", memory-efficient" : "")
   }
 
   private func subject(_ backend: any Backend) -> String {
@@ -43,7 +57,7 @@ extension Settings {
   }
 
   /// A session with random weights.
-  private func makeSession(_ mode: Plan.Mode, batch: Int, _ backend: any Backend) throws -> any Session {
+  func makeSession(_ mode: Plan.Mode, batch: Int, _ backend: any Backend) throws -> any Session {
     let network = try network()
     let plan = try Plan(network, mode: mode, batchSize: batch, height: imageSize, width: imageSize)
     let session = try backend.makeSession(plan)

@@ -60,14 +60,14 @@ extension Settings {
     }
   }
 
-  private struct Images {
+  struct Images {
     let paths: [String]
     let subject: String
     /// Removed when the last row that needs it is gone; nil for a folder of the user's.
     let scratch: ScratchFolder?
   }
 
-  private func imageFolder() throws -> Images {
+  func imageFolder() throws -> Images {
     if let images {
       let folder = try ImageFolder(path: images)
       let paths = try folder.resolve(try folder.images())

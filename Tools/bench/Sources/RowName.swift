@@ -4,6 +4,8 @@ import ArgumentParser
 indirect enum RowName: Equatable, Sendable, CustomStringConvertible, ExpressibleByArgument {
   /// A step of finetuning: forward, backward and Adam, on a batch.
   case training(batch: Int)
+  /// A step of finetuning on ten crops of each image, which are read and decoded for it: what the reference implementation does.
+  case tenCrop(batch: Int)
   /// A forward pass with running statistics, on a batch.
   case inference(batch: Int)
   /// Reading and decoding image files.
@@ -14,6 +16,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case thumbnails
   /// Resizing random parts of images in memory to 224 × 224, half of them mirrored.
   case randomCrops
+  /// How many times as long the steps of an epoch of training take as the same on batches that are in memory.
+  case epoch(Epoch)
   /// A weight file becoming a checkpoint.
   case weightImport
   /// One finding's area under the ROC curve.
@@ -24,6 +28,13 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case kernel(Kernel)
   /// How many times as fast training, inference or the peak is on all threads as on one.
   case scaling(RowName)
+
+  enum Epoch: String, CaseIterable {
+    /// The images come from the cache of decoded ones.
+    case cached
+    /// They are decoded, and kept: a first epoch.
+    case decoding
+  }
 
   enum Kernel: String, CaseIterable {
     case pointwise, pointwiseGradient = "pointwise-gradient", weightGradient = "weight-gradient", normalize
@@ -60,6 +71,11 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
         }
         return
       }
+      if argument.hasPrefix("epoch-") {
+        guard let epoch = Epoch(rawValue: String(argument.dropFirst("epoch-".count))) else { return nil }
+        self = .epoch(epoch)
+        return
+      }
       if argument.hasPrefix("kernel-") {
         guard let kernel = Kernel(rawValue: String(argument.dropFirst("kernel-".count))) else { return nil }
         self = .kernel(kernel)
@@ -69,6 +85,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
       guard parts.count == 2, let batch = Int(parts[1]), batch > 0 else { return nil }
       switch parts[0] {
       case "training": self = .training(batch: batch)
+      case "ten-crop": self = .tenCrop(batch: batch)
       case "inference": self = .inference(batch: batch)
       default: return nil
       }
@@ -79,18 +96,21 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   private var takesThreads: Bool {
     switch self {
     case .training, .inference, .peak: true
-    case .decoding, .preparation, .thumbnails, .randomCrops, .weightImport, .auroc, .kernel, .scaling: false
+    case .tenCrop, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .weightImport, .auroc, .kernel, .scaling:
+      false
     }
   }
 
   var description: String {
     switch self {
     case .training(let batch): "training-b\(batch)"
+    case .tenCrop(let batch): "ten-crop-b\(batch)"
     case .inference(let batch): "inference-b\(batch)"
     case .decoding: "decoding"
     case .preparation: "preparation"
     case .thumbnails: "thumbnails"
     case .randomCrops: "random-crops"
+    case .epoch(let epoch): "epoch-\(epoch.rawValue)"
     case .weightImport: "import"
     case .auroc: "auroc"
     case .peak: "peak"

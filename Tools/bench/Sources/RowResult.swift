@@ -48,26 +48,31 @@ struct RowResult {
 extension Settings {
   /// Prepares and measures a row in this process. `isAlone`: no other row runs in it.
   func measure(_ name: RowName, isAlone: Bool) throws -> RowResult {
-    let (work, unit, measurement): (Work, String, Measurement)
-    if case .scaling(let row) = name {
-      work = try prepare(row)
+    let (subject, unit, measurement): (String, String, Measurement)
+    switch name {
+    case .scaling(let row):
       var alone = self
       alone.threads = 1
-      measurement = try Measurement(
-        of: work, over: alone.prepare(row), warmUp: warmUp, rounds: rounds, seconds: seconds)
-      unit = "×"
-    } else {
-      work = try prepare(name)
+      let (many, one) = (try prepare(row), try alone.prepare(row))
+      measurement = try Measurement(of: many, over: one, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      (subject, unit) = (many.subject, "×")
+    case .epoch(let epoch):
+      let (inMemory, loaded) = try self.epoch(epoch)
+      measurement = try Measurement(of: inMemory, over: loaded, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      (subject, unit) = (loaded.subject, "×")
+    default:
+      let work = try prepare(name)
       measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
-      unit = work.unit.text
+      (subject, unit) = (work.subject, work.unit.text)
     }
     return RowResult(
-      name, unit: unit, subject: work.subject, measurement, peakMegabytes: isAlone ? Machine.peakMegabytes : nil)
+      name, unit: unit, subject: subject, measurement, peakMegabytes: isAlone ? Machine.peakMegabytes : nil)
   }
 
   private func prepare(_ name: RowName) throws -> Work {
     switch name {
     case .training(let batch): try training(batch: batch)
+    case .tenCrop(let batch): try tenCrop(batch: batch)
     case .inference(let batch): try inference(batch: batch)
     case .decoding: try decoding()
     case .preparation: try preparation()
@@ -77,7 +82,7 @@ extension Settings {
     case .auroc: try areaUnderCurve()
     case .peak: peak()
     case .kernel(let kernel): try self.kernel(kernel)
-    case .scaling: preconditionFailure("two works, not one")
+    case .scaling, .epoch: preconditionFailure("two works, not one")
     }
   }
 }

@@ -22,7 +22,10 @@ import time
 import measurement
 
 HERE = pathlib.Path(__file__).resolve().parent
-TITLES = {"training-b16": "training b16", "inference-b16": "inference b16", "inference-b1": "inference b1"}
+TITLES = {
+    "training-b16": "training b16", "inference-b16": "inference b16", "inference-b1": "inference b1",
+    measurement.TEN_CROP: "training on ten crops b4",
+}
 TRAINING = "training-b16"
 INFERENCE = tuple(row for row in measurement.ROWS if row.startswith("inference"))
 # Ours alone: the processor's peak, and what training and the peak gain from threads, those of one thread and of all in turns.
@@ -63,15 +66,16 @@ class Contender:
 def contenders(options):
     """chexnet first, then its variants, then every peer, those included that this machine lacks."""
     ours = [options.bench, "--json", "--device", options.device, *(["--level", options.isa] if options.isa else [])]
+    folder = ["--images", options.images] if options.images else []
     found = [
-        Contender("chexnet", ours),
+        Contender("chexnet", [*ours, *folder], (*measurement.ROWS, measurement.TEN_CROP)),
         Contender("chexnet, memory-efficient", [*ours, "--memory-efficient"], (TRAINING,), is_variant=True),
     ]
     if options.precision == "bf16":
         found += pytorch("PyTorch, autocast") + pytorch("PyTorch, bf16 weights", ["--bf16-weights"], INFERENCE)
     else:
         found += pytorch("PyTorch")
-    found += runtimes(options)
+    found += ten_crops(folder) + runtimes(options)
     for contender in found:
         contender.command = [*contender.command, "--precision", options.precision]
         if options.isa and not contender.name.startswith("chexnet"):
@@ -84,7 +88,7 @@ def contenders(options):
 def pytorch(name, arguments=(), rows=measurement.ROWS):
     """Eager and compiled, each with the system's allocator and with jemalloc."""
     torch = missing_modules("torch", "torchvision")
-    jemalloc = torch or (None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed")
+    jemalloc = torch or no_jemalloc()
     eager = [sys.executable, str(HERE / "pytorch_peer.py"), *arguments]
     compiled = [*eager, "--compile"]
     return [
@@ -93,6 +97,21 @@ def pytorch(name, arguments=(), rows=measurement.ROWS):
         Contender(f"{name}, compiled", compiled, rows, COMPILE, missing=torch, compiles=True),
         Contender(f"{name}, compiled, jemalloc", compiled, rows, COMPILE | JEMALLOC, missing=jemalloc, compiles=True),
     ]
+
+
+def ten_crops(folder):
+    """The reference implementation's steps, as they stand and in PyTorch's faster layout."""
+    command = [sys.executable, str(HERE / "pytorch_ten_crop.py"), *folder]
+    name, rows, torch = "reference implementation", (measurement.TEN_CROP,), missing_modules("torch", "torchvision", "PIL")
+    return [
+        Contender(name, command, rows, missing=torch),
+        Contender(f"{name}, channels_last", [*command, "--channels-last"], rows, missing=torch),
+        Contender(f"{name}, channels_last, jemalloc", [*command, "--channels-last"], rows, JEMALLOC, missing=torch or no_jemalloc()),
+    ]
+
+
+def no_jemalloc():
+    return None if ctypes.util.find_library("jemalloc") else "libjemalloc.so.2 is not installed"
 
 
 def runtimes(options):
@@ -167,12 +186,14 @@ def export(rows, folder):
 
 def measure_all(options, field):
     """Every measurement of every round, and why some contenders have none."""
-    measurements, failures = [], {c.name: c.missing for c in field if c.missing}
+    failures = {c.name: c.missing for c in field if c.missing and set(c.rows) & set(options.rows)}
+    measurements = []
     with tempfile.TemporaryDirectory() as folder:
         wanted = [row for row in INFERENCE if row in options.rows]
         models = export(wanted, folder) if any(c.takes_model and not c.missing for c in field) else {}
         for number in range(1, options.rounds + 1):
-            for row in LIMITS if options.threads > 1 else LIMITS[:1]:
+            limits = LIMITS if options.threads > 1 else LIMITS[:1]
+            for row in limits if TRAINING in options.rows else ():
                 limit = run(Contender(row, field[0].command), row, options, models)
                 if "error" not in limit:
                     measurements.append({"round": number, "contender": row, **limit})
@@ -325,7 +346,8 @@ def main():
     parser.add_argument("--isa", choices=["avx2"], help="keeps all to it; default: the processor's best")
     processors = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=processors, help="default: as many as processors may be used")
-    parser.add_argument("--rows", nargs="+", choices=measurement.ROWS, default=list(measurement.ROWS))
+    parser.add_argument("--rows", nargs="+", choices=(*measurement.ROWS, measurement.TEN_CROP), default=list(measurement.ROWS))
+    parser.add_argument("--images", metavar="FOLDER", help=f"radiographs, 1024 × 1024, for {measurement.TEN_CROP}")
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; default: 5")
     parser.add_argument(
         "--compiled-rounds", type=int, help="rounds that torch.compile takes part in; default: all")
@@ -339,11 +361,16 @@ def main():
         parser.error("--isa avx2 has no arithmetic in bf16: compare in fp32")
     if options.isa and options.device == "reference":
         parser.error("--isa keeps the engine to it, but not --device reference, which is OpenBLAS")
+    if measurement.TEN_CROP in options.rows and (not options.images or options.precision != "fp32" or options.isa):
+        parser.error(f"{measurement.TEN_CROP} needs --images, and knows neither --precision bf16 nor --isa")
     # PyTorch takes six steps to settle.
     options.warm_up = 6
     options.repeats, options.seconds = (3, 0.5) if options.quick else (5, 1.0)
     if options.quick:
         options.rounds = 1
+    if options.rows == [measurement.TEN_CROP]:
+        # Its steps take seconds: short turns, so that all meet the same neighbours.
+        options.warm_up, options.repeats = 2, 3
     if options.compiled_rounds is None:
         options.compiled_rounds = options.rounds
 

@@ -7,6 +7,8 @@ import time
 
 OUTPUTS, SIDE = 14, 224
 ROWS = ("training-b16", "inference-b16", "inference-b1")
+# Steps of training with what comes before them, reading and decoding; asked for by name.
+TEN_CROP = "ten-crop-b4"
 PRECISIONS = ("fp32", "bf16")
 
 
