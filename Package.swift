@@ -11,7 +11,8 @@ let package = Package(
   name: "chexnet",
   products: [.executable(name: "chexnet", targets: ["chexnet"])],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     // 0 · libraries that we did not write: module maps and shims of macros, no logic
@@ -56,7 +57,10 @@ let package = Package(
 
     // 4 · how well it ranks, where it looked
     .target(
-      name: "Evaluation", dependencies: ["Checkpoints", "ChestXray", "Engine"],
+      name: "Evaluation",
+      dependencies: [
+        "Checkpoints", "ChestXray", "Engine", "CKernels", .product(name: "Mustache", package: "swift-mustache"),
+      ],
       swiftSettings: strict),
 
     // 5 · finetuning

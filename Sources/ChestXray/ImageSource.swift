@@ -78,7 +78,7 @@ extension Radiograph {
   }
 
   /// This image with its short side scaled down to `shortSide` pixels, as torchvision's `Resize`; itself where it is no longer.
-  func scaledDown(shortSide: Int) -> Radiograph {
+  public func scaledDown(shortSide: Int) -> Radiograph {
     guard min(width, height) > shortSide else { return self }
     let (width, height) = ImagePreparation.resizedSides(width: width, height: height, short: shortSide)
     let whole = PixelBox(x: 0, y: 0, width: self.width, height: self.height)

@@ -6,6 +6,8 @@ public enum EvaluationError: DiagnosedError {
   case cause(any DiagnosedError)
   /// A class activation map whose mean is not its logit: our arithmetic is wrong.
   case inconsistentMap(image: String, finding: String, discrepancy: Double)
+  /// So many outermost cells are all of a map of `cells` × `cells`.
+  case maskTooLarge(Int, cells: Int)
   case unknownFinding(String, nearest: String?, known: [String])
   /// A checkpoint and a table that have no finding in common.
   case noCommonFinding(checkpoint: [String], table: [String])
@@ -34,6 +36,11 @@ public enum EvaluationError: DiagnosedError {
         message: "the map of \(finding.printable) for \(image.printable) is not the network's: "
           + "its mean plus the bias differs from the logit by \(discrepancy)",
         hint: "this is a bug of chexnet; please report it with the checkpoint's first lines (chexnet doctor)")
+    case .maskTooLarge(let border, let cells):
+      Diagnosis(
+        id: "heatmap.mask-too-large", exit: .usage,
+        message: "a border of \(border) cells leaves nothing of a map of \(cells) × \(cells)",
+        hint: "give --mask-border \((cells - 1) / 2) at most")
     case .unknownFinding(let name, let nearest, let known):
       Diagnosis(
         id: "finding.unknown", exit: .usage,

@@ -1,4 +1,3 @@
-import Checkpoints
 import ChestXray
 import Engine
 import Foundation
@@ -21,60 +20,42 @@ public struct HeatmapWriter {
 
   public struct Options: Sendable {
     public var selection = Selection.top
+    /// Several crops have the radiograph's own pixels only.
     public var size = HeatmapImage.Size.original
     public var scale = HeatmapImage.Scale.map
     /// 8 or 16 bits.
     public var depth = 8
     /// Only findings of at least this probability are drawn.
     public var minimumProbability = 0.0
+    /// How many of the outermost cells of each crop's map are left out of picture, range and peak.
+    public var maskedBorder = 0
+    /// Also draw the colours of each map over its radiograph.
+    public var drawsOverlays = false
+    /// Also make a page of all images, `sheet.html`.
+    public var makesSheet = false
+    /// Drawn on the page, in pixels of the radiographs.
+    public var boxes: [FindingBox] = []
     public var overwriting = false
 
     public init() {}
-  }
-
-  /// One map that was written.
-  public struct Heatmap: Sendable {
-    /// The radiograph.
-    public let image: String
-    public let finding: String
-    /// Of the finding, 0 … 1.
-    public let probability: Double
-    public let logit: Float
-    /// Smallest and largest value of the map, without the bias.
-    public let minimum: Float
-    public let maximum: Float
-    public let bias: Float
-    /// What the network saw, in pixels of the radiograph.
-    public let window: CropWindow
-    /// The centre of the largest cell, in pixels of the radiograph.
-    public let peak: (x: Double, y: Double)
-    /// Where the picture is.
-    public let path: String
-
-    /// What stands beside the picture.
-    public var json: JSONValue {
-      [
-        "image": .string(image), "finding": .string(finding), "probability": JSONValue(probability),
-        "logit": JSONValue(logit), "bias": JSONValue(bias), "minimum": JSONValue(minimum),
-        "maximum": JSONValue(maximum),
-        "crop_window": [
-          "x": JSONValue(window.x), "y": JSONValue(window.y), "width": JSONValue(window.width),
-          "height": JSONValue(window.height),
-        ],
-        "peak": ["x": JSONValue(peak.x), "y": JSONValue(peak.y)], "file": .string(path),
-      ]
-    }
   }
 
   let predictor: Predictor
   let options: Options
   /// Indices of the named findings among the classes.
   private let named: [Int]
+  private let pool: ThreadPool
 
-  /// Throws `unknownFinding` where a named finding is none of the checkpoint's.
-  public init(_ predictor: Predictor, options: Options) throws(EvaluationError) {
+  /// Throws `unknownFinding` where a named finding is none of the checkpoint's; `maskTooLarge` where no cell would be left.
+  public init(_ predictor: Predictor, options: Options, pool: ThreadPool) throws(EvaluationError) {
+    precondition(predictor.crops == .one || options.size == .original, "crops have no picture of their own")
     self.predictor = predictor
     self.options = options
+    self.pool = pool
+    let shape = predictor.featureShape
+    guard 2 * options.maskedBorder < min(shape.width, shape.height) else {
+      throw .maskTooLarge(options.maskedBorder, cells: min(shape.width, shape.height))
+    }
     guard case .named(let names) = options.selection else {
       named = []
       return
@@ -92,7 +73,7 @@ public struct HeatmapWriter {
   }
 
   /// Writes `<image name without extension>.<Finding>.pgm`, with a `.json` of the same name beside it, for each image and
-  /// finding, into `folder`, which is made where it does not exist. `written` is told of each.
+  /// finding, into `folder`, which is made where it does not exist; with overlays also `….overlay.png`. `written` is told of each.
   ///
   /// Throws `inconsistentMap` where a map and its logit disagree, before that map is written; `sameName`, before any, where
   /// two images have the same name.
@@ -109,62 +90,54 @@ public struct HeatmapWriter {
     } catch {
       throw .cause(error)
     }
+    var sheet = try options.makesSheet ? HeatmapSheet(in: folder, predictor, options) : nil
+    let (options, pool) = (options, pool)
+    let checkpoint = predictor.checkpoint
     try predictor.predict(dataset, keepingFeatures: true) { (index, prediction) throws(EvaluationError) in
-      for label in labels(of: prediction) {
-        written(try write(prediction, of: paths[index], label: label, to: folder))
+      let labels = labels(of: prediction)
+      let radiograph = try options.drawsOverlays || sheet != nil ? read(paths[index]) : nil
+      let drawing = HeatmapDrawing(
+        path: paths[index], base: folder + "/" + stem(paths[index]), prediction: prediction, radiograph: radiograph,
+        checkpoint: checkpoint, featureShape: predictor.featureShape, options: options)
+      let results = pool.map(labels.count) { place -> Result<HeatmapDrawing.Drawn, EvaluationError> in
+        do throws(EvaluationError) {
+          return .success(try drawing.draw(labels[place]))
+        } catch {
+          return .failure(error)
+        }
       }
+      var drawn: [HeatmapDrawing.Drawn] = []
+      for result in results {
+        let one = try result.get()
+        drawn.append(one)
+        written(one.heatmap)
+      }
+      if let radiograph { try sheet?.add(paths[index], radiograph, prediction.probabilities, drawn) }
+    }
+    try sheet?.finish()
+  }
+
+  private func read(_ path: String) throws(EvaluationError) -> Radiograph {
+    do {
+      return try Radiograph.read(path)
+    } catch {
+      throw .cause(error)
     }
   }
 
   private func labels(of prediction: ImagePrediction) -> [Int] {
-    let logits = prediction.logits
+    let probabilities = prediction.probabilities
     let selected: [Int] =
       switch options.selection {
-      case .top: logits.indices.max { logits[$0] < logits[$1] }.map { [$0] } ?? []
-      case .all: Array(logits.indices)
+      case .top: probabilities.indices.max { probabilities[$0] < probabilities[$1] }.map { [$0] } ?? []
+      case .all: Array(probabilities.indices)
       case .named: named
       }
-    return selected.filter { sigmoid(Double(logits[$0])) >= options.minimumProbability }
-  }
-
-  private func write(
-    _ prediction: ImagePrediction, of path: String, label: Int, to folder: String
-  ) throws(EvaluationError) -> Heatmap {
-    let checkpoint = predictor.checkpoint
-    let finding = checkpoint.metadata.classes[label]
-    let map = ClassActivationMap(
-      features: prediction.features, shape: predictor.featureShape, weights: checkpoint.weights, index: label,
-      logit: prediction.logits[label])
-    guard map.isConsistent else {
-      throw .inconsistentMap(image: path, finding: finding, discrepancy: map.discrepancy)
-    }
-    let picture = HeatmapImage(
-      map, view: prediction.view,
-      input: checkpoint.metadata.preprocessing.imageSize, size: options.size, scale: options.scale, depth: options.depth
-    )
-    let base = folder + "/" + stem(path) + "." + fileNamePart(finding)
-    let heatmap = Heatmap(
-      image: path, finding: finding, probability: sigmoid(Double(map.logit)), logit: map.logit, minimum: map.minimum,
-      maximum: map.maximum, bias: map.bias, window: prediction.view.window,
-      peak: map.peakPosition(in: prediction.view.window),
-      path: base + ".pgm")
-    do {
-      try AtomicFile.write(picture.pgm, to: heatmap.path, overwriting: options.overwriting)
-      try AtomicFile.write(
-        heatmap.json.text(pretty: true) + "\n", to: base + ".json", overwriting: options.overwriting)
-    } catch {
-      throw .cause(error)
-    }
-    return heatmap
+    return selected.filter { probabilities[$0] >= options.minimumProbability }
   }
 
   /// The name of an image without folders and extension.
   private func stem(_ path: String) -> String {
     (fileName(of: path) as NSString).deletingPathExtension
-  }
-
-  /// A class's name as part of a file's: whatever is no letter, digit, `_` or `-` becomes `_`.
-  private func fileNamePart(_ finding: String) -> String {
-    String(finding.map { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "-" ? $0 : "_" })
   }
 }

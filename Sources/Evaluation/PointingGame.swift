@@ -21,7 +21,7 @@ public struct PointingGame: Equatable, Sendable {
   }
 
   /// Takes note of a map.
-  public mutating func add(_ heatmap: HeatmapWriter.Heatmap) {
+  public mutating func add(_ heatmap: Heatmap) {
     guard let boxes = boxes[Self.key(fileName(of: heatmap.image), canonicalClassName(heatmap.finding))] else { return }
     maps += 1
     let (peak, window) = (heatmap.peak, heatmap.window)

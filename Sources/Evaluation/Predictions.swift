@@ -96,7 +96,8 @@ extension Predictions {
   }
 
   /// `{"images": [{"image", "patient", "findings": [{"name", "probability", "logit"}]}]}`.
-  public func json(logits: [[Float]]) -> JSONValue {
+  /// `logits`: those of each image; nil where it was shown in several crops, which have one each.
+  public func json(logits: [[Float]?]) -> JSONValue {
     let images = zip(rows, logits).map { row, logits -> JSONValue in
       [
         "image": .string(row.image), "patient": JSONValue(row.patient),
@@ -104,7 +105,7 @@ extension Predictions {
           findings.indices.map { index in
             [
               "name": .string(findings[index]), "probability": JSONValue(row.probabilities[index]),
-              "logit": JSONValue(logits[index]),
+              "logit": JSONValue(logits?[index]),
             ]
           }),
       ]

@@ -3,17 +3,40 @@ import ChestXray
 import Engine
 import Platform
 
-/// What a network says about one radiograph.
-public struct ImagePrediction: Sendable {
+/// What a network says about one crop of a radiograph.
+public struct CropPrediction: Sendable {
   /// One a class, in the checkpoint's order.
   public let logits: [Float]
   /// `[C, H, W]`: the classifier's feature maps; empty unless asked for.
   public let features: ArraySlice<Float>
   /// What the network saw of the radiograph.
   public let view: ImageView
+}
 
-  /// 0 … 1, one a class: sigmoid of the logit, computed in Double.
-  public var probabilities: [Double] { logits.map { sigmoid(Double($0)) } }
+/// What a network says about one radiograph.
+public struct ImagePrediction: Sendable {
+  /// One, or ten in torchvision's order.
+  public let crops: [CropPrediction]
+
+  /// 0 … 1, one a class: the mean of the crops' sigmoids, computed in Double.
+  public var probabilities: [Double] {
+    crops[0].logits.indices.map { label in
+      crops.reduce(0) { $0 + sigmoid(Double($1.logits[label])) } / Double(crops.count)
+    }
+  }
+
+  /// One a class, where the radiograph was shown once.
+  public var logits: [Float]? { crops.count == 1 ? crops[0].logits : nil }
+}
+
+/// How often a network is shown a radiograph.
+public enum CropCount: Int, CaseIterable, Sendable {
+  /// As its preprocessing says.
+  case one = 1
+  /// The corners and the centre of the resized image, and the same of the mirrored one (torchvision's `TenCrop`).
+  case ten = 10
+
+  fileprivate var augmentation: Augmentation { self == .one ? .none : .tenCrop }
 }
 
 /// Runs a checkpoint over radiographs.
@@ -21,17 +44,26 @@ public final class Predictor {
   public let checkpoint: Checkpoint
   /// The shape of the classifier's feature maps.
   public let featureShape: FeatureShape
+  public let crops: CropCount
   private let session: any Session
   private let pool: ThreadPool
+  /// Images of a batch.
+  private let batchSize: Int
 
-  /// `batchSize` images are decoded, and given to the network, together; it does not change a result.
+  /// `batchSize` crops, at least those of one image, are decoded, and given to the network, together; it does not change a result.
+  ///
+  /// Throws `cause` where ten crops are asked for and the checkpoint's preprocessing has none (`ImagePreparation.check`).
   public init(
-    _ checkpoint: Checkpoint, backend: any Backend, batchSize: Int, pool: ThreadPool
+    _ checkpoint: Checkpoint, backend: any Backend, batchSize: Int, crops: CropCount = .one, pool: ThreadPool
   ) throws(EvaluationError) {
     let size = checkpoint.metadata.preprocessing.imageSize
+    self.batchSize = max(batchSize / crops.rawValue, 1)
+    self.crops = crops
     do {
+      try ImagePreparation(checkpoint.metadata.preprocessing).check(crops.augmentation)
       let plan = try Plan(
-        checkpoint.weights.layout.architecture, mode: .inference, batchSize: batchSize, height: size, width: size)
+        checkpoint.weights.layout.architecture, mode: .inference, batchSize: self.batchSize * crops.rawValue,
+        height: size, width: size)
       session = try backend.makeSession(plan)
       featureShape = plan.features
     } catch let error as any DiagnosedError {
@@ -58,8 +90,7 @@ public final class Predictor {
   ) throws(EvaluationError) {
     precondition(
       dataset.preparation.preprocessing == checkpoint.metadata.preprocessing, "images prepared for another network")
-    let loader = BatchLoader(dataset, batchSize: session.plan.batchSize, pool: pool)
-    let classes = session.plan.architecture.classCount
+    let loader = BatchLoader(dataset, batchSize: batchSize, augmentation: crops.augmentation, pool: pool)
     while let batch = try next(loader) {
       batch.skipped.forEach(skipped)
       if batch.count == 0 { continue }
@@ -71,15 +102,25 @@ public final class Predictor {
       } catch {
         throw .cause(error)
       }
-      for (place, sample) in batch.samples.enumerated() {
-        let logits = Array(inference.logits[place * classes..<(place + 1) * classes])
-        guard logits.allSatisfy(\.isFinite) else { throw .notFinite(image: dataset.paths[sample]) }
-        let features = keepingFeatures ? place * featureShape.count..<(place + 1) * featureShape.count : 0..<0
-        try body(
-          sample,
-          ImagePrediction(logits: logits, features: inference.features[features], view: batch.views[place]))
+      for first in stride(from: 0, to: batch.count, by: crops.rawValue) {
+        let prediction = ImagePrediction(
+          crops: (first..<first + crops.rawValue).map { crop(at: $0, of: batch, inference, keepingFeatures) })
+        guard prediction.crops.allSatisfy({ $0.logits.allSatisfy(\.isFinite) }) else {
+          throw .notFinite(image: dataset.paths[batch.samples[first]])
+        }
+        try body(batch.samples[first], prediction)
       }
     }
+  }
+
+  private func crop(
+    at place: Int, of batch: Batch, _ inference: Inference, _ keepingFeatures: Bool
+  ) -> CropPrediction {
+    let classes = session.plan.architecture.classCount
+    let features = keepingFeatures ? place * featureShape.count..<(place + 1) * featureShape.count : 0..<0
+    return CropPrediction(
+      logits: Array(inference.logits[place * classes..<(place + 1) * classes]),
+      features: inference.features[features], view: batch.views[place])
   }
 
   private func next(_ loader: BatchLoader) throws(EvaluationError) -> Batch? {

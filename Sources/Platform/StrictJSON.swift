@@ -99,6 +99,8 @@ extension JSONValue {
 extension JSONValue {
   /// A float as the shortest decimal number that reads back as the same float: 0.485, not 0.48500001430511475.
   public init(_ value: Float) { self = Double(value.description).map(JSONValue.number) ?? .null }
+  /// Null for nil.
+  public init(_ value: Float?) { self = value.map { JSONValue($0) } ?? .null }
   public init(_ value: Double) { self = .number(value) }
   public init(_ value: Int) { self = .integer(Int64(value)) }
   public init(_ value: Bool) { self = .bool(value) }

@@ -52,7 +52,7 @@ extension TrainingLoop {
         if let reason {
           throw .cause(TrainingError.interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step))
         }
-        for (logit, label) in zip(prediction.logits, validation.labels(of: index)) where label != .unknown {
+        for (logit, label) in zip(prediction.crops[0].logits, validation.labels(of: index)) where label != .unknown {
           // −log σ(±z), as softplus: neither overflows.
           let z = label == .positive ? -Double(logit) : Double(logit)
           sum += max(z, 0) + log1p(exp(-abs(z)))

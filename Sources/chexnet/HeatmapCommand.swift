@@ -40,6 +40,16 @@ struct HeatmapCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Bits a pixel: 8 or 16.", valueName: "bits"))
   var depth = 8
 
+  @Option(
+    help: ArgumentHelp("Leave the outermost cells of each map out of picture, range and peak.", valueName: "cells"))
+  var maskBorder = 0
+
+  @Flag(help: "Also write <image>.<Finding>.overlay.png: the map's colours over the radiograph.")
+  var overlay = false
+
+  @Flag(help: "Also write sheet.html: one page of all images, overlays and probabilities, and the boxes if given.")
+  var sheet = false
+
   @OptionGroup var deviceOptions: DeviceOptions
   @OptionGroup var outputOptions: OutputOptions
 
@@ -48,6 +58,11 @@ struct HeatmapCommand: ParsableCommand {
       throw ValidationError("--minimum-probability needs 0 to 1, found \(minimumProbability).")
     }
     if depth != 8 && depth != 16 { throw ValidationError("--depth is 8 or 16, found \(depth).") }
+    if maskBorder < 0 { throw ValidationError("--mask-border needs 0 or more, found \(maskBorder).") }
+    if input.crops != .one && size != .original {
+      throw ValidationError(
+        "Several crops are drawn in the radiograph's own pixels only: leave --size \(size.rawValue) out.")
+    }
   }
 
   func run() throws {
@@ -56,18 +71,25 @@ struct HeatmapCommand: ParsableCommand {
     options.selection = HeatmapWriter.Selection(finding)
     (options.size, options.scale, options.depth) = (size, scale, depth)
     options.minimumProbability = minimumProbability
+    options.maskedBorder = maskBorder
+    (options.drawsOverlays, options.makesSheet) = (overlay, sheet)
     options.overwriting = outputOptions.force
-    var game = try boxes.map { PointingGame(try FindingBox.read($0)) }
-    let writer = try HeatmapWriter(predictor, options: options)
+    let boxes = try boxes.map { try FindingBox.read($0) }
+    options.boxes = boxes ?? []
+    var game = boxes.map { PointingGame($0) }
+    var border = BorderPeaks()
+    let writer = try HeatmapWriter(predictor, options: options, pool: deviceOptions.pool)
     let progress = ProgressLine()
-    var heatmaps: [HeatmapWriter.Heatmap] = []
+    var heatmaps: [Heatmap] = []
     try writer.write(dataset, to: output) { heatmap in
       heatmaps.append(heatmap)
       game?.add(heatmap)
+      border.add(heatmap)
       if !outputOptions.json { print(heatmap.path) }
       progress.show(heatmaps.count, of: max(dataset.count, heatmaps.count), "drawing")
     }
     progress.clear()
+    if let warning = border.warning { standardError("warning: \(warning)\n") }
     if outputOptions.json {
       printJSON(["heatmaps": .array(heatmaps.map(\.json)), "pointing_game": game?.json ?? .null])
     } else if let game {

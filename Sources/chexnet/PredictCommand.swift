@@ -28,7 +28,7 @@ struct PredictCommand: ParsableCommand {
     if let output, !outputOptions.force { try refuseExisting(output) }
     let progress = ProgressLine()
     var predictions = Predictions(findings: predictor.checkpoint.metadata.classes, table: nil)
-    var logits: [[Float]] = []
+    var logits: [[Float]?] = []
     try predictor.predict(dataset) { index, prediction in
       let sample = dataset.table.samples[index]
       predictions.append(

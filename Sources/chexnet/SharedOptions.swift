@@ -49,12 +49,15 @@ struct PredictorInput: ParsableArguments {
     help: ArgumentHelp("Where the images of a list are; by default in the list's own folder.", valueName: "folder"))
   var data: String?
 
+  @Option(help: "Show the network each radiograph once, or in ten crops of which the mean is taken: 1 or 10.")
+  var crops = CropCount.one
+
   /// Reads the checkpoint and finds the images.
   func load(_ device: DeviceOptions) throws -> (Predictor, Dataset) {
     let checkpoint = try Checkpoint.load(path: checkpoint)
     let dataset = try Dataset(images: images, data: data, preprocessing: checkpoint.metadata.preprocessing)
     let predictor = try Predictor(
-      checkpoint, backend: try device.backend(), batchSize: device.batchSize, pool: device.pool)
+      checkpoint, backend: try device.backend(), batchSize: device.batchSize, crops: crops, pool: device.pool)
     return (predictor, dataset)
   }
 }
@@ -70,3 +73,5 @@ struct OutputOptions: ParsableArguments {
 
 /// Prints one JSON document.
 func printJSON(_ value: JSONValue) { print(value.text(pretty: true)) }
+
+extension CropCount: ExpressibleByArgument {}

@@ -19,7 +19,7 @@ typedef struct {
   const int16_t *low;
 } ck_weights;
 
-/// Operations on 8-bit pixels, for each instruction set. All levels give the same bytes.
+/// Operations on the pixels of images, for each instruction set. All levels give the same bytes.
 ///
 /// Every argument that is not const is overwritten. Nothing is allocated; arrays of one call do not overlap.
 typedef struct {
@@ -36,6 +36,12 @@ typedef struct {
   void (*resize_columns)(
     uint8_t *out, ptrdiff_t out_pitch, const uint8_t *in, ptrdiff_t in_pitch, ptrdiff_t columns,
     const ck_weights *weights, uint8_t *workspace);
+  /// row += above + share · (below − above): what lies between two rows of a map, added.
+  void (*add_mixed)(float *row, const float *above, const float *below, float share, ptrdiff_t count);
+  /// out = ⌊½ + factor · (row − low)⌋, kept within 0 … 255.
+  void (*gray8)(uint8_t *out, const float *row, float low, float factor, ptrdiff_t count);
+  /// The same of 16 bits, kept within 0 … 65535, the high byte of each first.
+  void (*gray16)(uint8_t *out, const float *row, float low, float factor, ptrdiff_t count);
 } ck_pixels;
 
 /// The operations of `level`, or of the best before it that this processor can run.
