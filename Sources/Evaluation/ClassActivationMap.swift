@@ -27,10 +27,12 @@ public struct ClassActivationMap: Equatable, Sendable {
     }
     let row = weight.range.lowerBound + index * shape.channels
     var sums = [Double](repeating: 0, count: shape.area)
-    for channel in 0..<shape.channels {
-      let factor = Double(weights.values[row + channel])
-      let plane = features.startIndex + channel * shape.area
-      for position in 0..<shape.area { sums[position] += factor * Double(features[plane + position]) }
+    features.withUnsafeBufferPointer { features in
+      for channel in 0..<shape.channels {
+        let factor = Double(weights.values[row + channel])
+        let plane = UnsafeBufferPointer(rebasing: features[channel * shape.area..<(channel + 1) * shape.area])
+        for position in 0..<shape.area { sums[position] += factor * Double(plane[position]) }
+      }
     }
     self.init(
       height: shape.height, width: shape.width, values: sums.map { Float($0) },

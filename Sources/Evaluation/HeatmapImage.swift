@@ -28,8 +28,13 @@ public struct HeatmapImage: Sendable {
   public let height: Int
   /// 8 or 16.
   public let depth: Int
+  /// A portable gray map: `P5`; 16-bit values are big-endian (netpbm, pgm(5)).
+  public let pgm: [UInt8]
+  /// Bytes of `pgm` before the samples.
+  private let headerSize: Int
+
   /// `[height, width]`, a byte each, or two, the high one first.
-  public let samples: [UInt8]
+  public var samples: ArraySlice<UInt8> { pgm[headerSize...] }
 
   /// The largest value.
   public var maximumValue: Int { (1 << depth) - 1 }
@@ -38,7 +43,7 @@ public struct HeatmapImage: Sendable {
   public var pixels: [UInt16] {
     depth == 8
       ? samples.map(UInt16.init)
-      : stride(from: 0, to: samples.count, by: 2).map { UInt16(samples[$0]) << 8 | UInt16(samples[$0 + 1]) }
+      : stride(from: headerSize, to: pgm.count, by: 2).map { UInt16(pgm[$0]) << 8 | UInt16(pgm[$0 + 1]) }
   }
 
   /// Draws `field`.
@@ -60,17 +65,26 @@ public struct HeatmapImage: Sendable {
     let kernels = ck_pixels_of(ck_best_level())
     let draw: (UnsafeMutablePointer<UInt8>, UnsafePointer<Float>, Float, Float, Int) -> Void =
       depth == 8 ? kernels.gray8 : kernels.gray16
-    let (rowSize, size) = (width * bytes, width * height * bytes)
-    samples = [UInt8](unsafeUninitializedCapacity: size) { samples, initialized in
-      samples.initialize(repeating: 0)
-      initialized = size
+    let header = Array("P5\n\(width) \(height)\n\((1 << depth) - 1)\n".utf8)
+    headerSize = header.count
+    let rowSize = width * bytes
+    let (width, size) = (width, header.count + height * rowSize)
+    pgm = [UInt8](unsafeUninitializedCapacity: size) { pgm, initialized in
+      _ = pgm.update(fromContentsOf: header)
+      guard let samples = pgm.baseAddress.map({ $0 + header.count }) else { return }
       field.forEachRow { y, row, seen in
+        let out = samples + y * rowSize
+        var drawn = 0
         for columns in seen {
+          (out + drawn * bytes).initialize(repeating: 0, count: (columns.lowerBound - drawn) * bytes)
           if scale == .probability { for x in columns { row[x] = 1 / (1 + exp(-(row[x] + bias))) } }
-          guard let out = samples.baseAddress, let row = row.baseAddress else { continue }
-          draw(out + y * rowSize + columns.lowerBound * bytes, row + columns.lowerBound, low, factor, columns.count)
+          guard let row = row.baseAddress else { continue }
+          draw(out + columns.lowerBound * bytes, row + columns.lowerBound, low, factor, columns.count)
+          drawn = columns.upperBound
         }
+        (out + drawn * bytes).initialize(repeating: 0, count: (width - drawn) * bytes)
       }
+      initialized = size
     }
   }
 
@@ -89,9 +103,6 @@ public struct HeatmapImage: Sendable {
       }
     self.init(field, bias: map.bias, scale: scale, depth: depth)
   }
-
-  /// A portable gray map: `P5`; 16-bit values are big-endian (netpbm, pgm(5)).
-  public var pgm: [UInt8] { Array("P5\n\(width) \(height)\n\(maximumValue)\n".utf8) + samples }
 }
 
 extension ActivationField {

@@ -73,12 +73,13 @@ public struct HeatmapWriter {
   }
 
   /// Writes `<image name without extension>.<Finding>.pgm`, with a `.json` of the same name beside it, for each image and
-  /// finding, into `folder`, which is made where it does not exist; with overlays also `….overlay.png`. `written` is told of each.
+  /// finding, into `folder`, which is made where it does not exist; with overlays also `….overlay.png`. `written` is told of each, and
+  /// `progress` how many images are done.
   ///
   /// Throws `inconsistentMap` where a map and its logit disagree, before that map is written; `sameName`, before any, where
   /// two images have the same name.
   public func write(
-    _ dataset: Dataset, to folder: String, written: (Heatmap) -> Void
+    _ dataset: Dataset, to folder: String, progress: (Int) -> Void = { _ in }, written: (Heatmap) -> Void
   ) throws(EvaluationError) {
     let paths = dataset.paths
     var names: [String: String] = [:]
@@ -113,6 +114,7 @@ public struct HeatmapWriter {
         written(one.heatmap)
       }
       if let radiograph { try sheet?.add(paths[index], radiograph, prediction.probabilities, drawn) }
+      progress(index + 1)
     }
     try sheet?.finish()
   }

@@ -81,12 +81,13 @@ struct HeatmapCommand: ParsableCommand {
     let writer = try HeatmapWriter(predictor, options: options, pool: deviceOptions.pool)
     let progress = ProgressLine()
     var heatmaps: [Heatmap] = []
-    try writer.write(dataset, to: output) { heatmap in
+    try writer.write(
+      dataset, to: output, progress: { progress.show($0, of: dataset.count, "drawing") }
+    ) { heatmap in
       heatmaps.append(heatmap)
       game?.add(heatmap)
       border.add(heatmap)
       if !outputOptions.json { print(heatmap.path) }
-      progress.show(heatmaps.count, of: max(dataset.count, heatmaps.count), "drawing")
     }
     progress.clear()
     if let warning = border.warning { standardError("warning: \(warning)\n") }

@@ -9,11 +9,12 @@ does: 5 epochs, batch 8, Adam with rate 1e-3 going down by a cosine. Of the weig
 
     here        finetune --precision fp32, with a cache of images with a short side of 512
     bf16        the same in bf16, evaluated in bf16
-    cache-256   a cache of images with a short side of 256
+    cache-N     a cache of images with a short side of N
     no-cache    random parts are cut out of the full images
-    pytorch     Tools/reference/finetune.py
+    pytorch     Tools/reference/finetune.py, which predicts the test list too
 
-A run that is there in FOLDER is not made again. Some two minutes a run on two processors, twice that in PyTorch.
+A run that is there in FOLDER is not made again. Some two to four minutes a run on two processors, over twice that in PyTorch; --image-size 112 takes
+a quarter.
 """
 
 import argparse
@@ -26,19 +27,24 @@ import sys
 
 REFERENCE = pathlib.Path(__file__).resolve().parent.parent / "reference"
 RECIPE = {"epochs": 5, "batch-size": 8, "learning-rate": "1e-3", "schedule": "cosine"}
-WAYS = {
-    "here": ["--precision", "fp32"],
-    "bf16": ["--precision", "bf16"],
-    "cache-256": ["--precision", "fp32", "--cache-size", "256"],
-    "no-cache": ["--precision", "fp32", "--cache", "never"],
-    "pytorch": None,
-}
+
+
+def options_of(way):
+    """What `finetune` is told, beside the recipe; None for what it does not do, and for no way."""
+    if way.startswith("cache-") and way.removeprefix("cache-").isdigit():
+        return ["--precision", "fp32", "--cache-size", way.removeprefix("cache-")]
+    return {
+        "here": ["--precision", "fp32"],
+        "bf16": ["--precision", "bf16"],
+        "no-cache": ["--precision", "fp32", "--cache", "never"],
+    }.get(way)
 
 
 class Experiment:
-    def __init__(self, chexnet, folder, augment):
-        self.chexnet, self.folder, self.augment = chexnet, folder, augment
-        self.data = folder / "data"
+    def __init__(self, chexnet, folder, augment, image_size):
+        self.chexnet, self.folder, self.data = chexnet, folder, folder / "data"
+        self.recipe = [f"--{name}={value}" for name, value in RECIPE.items()]
+        self.recipe += ["--augment", augment, "--image-size", image_size]
 
     def run(self, *words):
         # Nothing stays in the user's own cache.
@@ -66,27 +72,28 @@ class Experiment:
         """The mean AUROC of a run on the test list, made where it is not there."""
         result = self.folder / f"{way}-{seed}.json"
         if not result.exists():
-            checkpoint = self.train(way, seed)
-            precision = "bf16" if way == "bf16" else "fp32"
-            words = [self.chexnet, "evaluate", checkpoint, "--data", self.data / "images", "--test", self.data / "test_list.txt"]
-            document = subprocess.run([*map(str, words), "--precision", precision, "--json"], check=True, stdout=subprocess.PIPE).stdout
-            result.write_bytes(document)
+            scored = self.predicted_by_pytorch(seed) if way == "pytorch" else self.trained(way, seed)
+            words = [self.chexnet, "evaluate", *scored, "--test", self.data / "test_list.txt", "--json"]
+            result.write_bytes(subprocess.run([*map(str, words)], check=True, stdout=subprocess.PIPE).stdout)
         return json.loads(result.read_bytes())["checkpoints"][0]["mean_auroc"]
 
-    def train(self, way, seed):
-        theirs, ours = self.start(seed)
-        recipe = [f"--{name}={value}" for name, value in RECIPE.items()]
-        recipe += ["--augment", self.augment, "--seed", seed, "--data", self.data / "images", "--train", self.data / "train_list.txt"]
-        if WAYS[way] is None:
-            trained, checkpoint = (self.folder / f"{way}-{seed}.{end}" for end in ("safetensors", "chexnet.safetensors"))
-            self.run(sys.executable, REFERENCE / "finetune.py", theirs, trained, *recipe)
-            self.run(self.chexnet, "import-weights", trained, "--output", checkpoint)
-            return checkpoint
+    def trained(self, way, seed):
+        """Trains; what `evaluate` is told of the checkpoint."""
         run = self.folder / f"{way}-{seed}"
         self.run(
-            self.chexnet, "finetune", "--weights", ours, *recipe, "--validation", self.data / "val_list.txt", *WAYS[way],
+            self.chexnet, "finetune", "--weights", self.start(seed)[1], *self.recipe, "--seed", seed, "--data", self.data / "images",
+            "--train", self.data / "train_list.txt", "--validation", self.data / "val_list.txt", *options_of(way),
             "--progress", "none", "--output", run)
-        return run / "checkpoints" / "last.safetensors"
+        precision = "bf16" if way == "bf16" else "fp32"
+        return [run / "checkpoints" / "last.safetensors", "--data", self.data / "images", "--precision", precision]
+
+    def predicted_by_pytorch(self, seed):
+        trained, predictions = self.folder / f"pytorch-{seed}.safetensors", self.folder / f"pytorch-{seed}.csv"
+        self.run(
+            sys.executable, REFERENCE / "finetune.py", self.start(seed)[0], trained, *self.recipe, "--seed", seed,
+            "--data", self.data / "images", "--train", self.data / "train_list.txt", "--test", self.data / "test_list.txt",
+            "--predictions", predictions)
+        return ["--scores", predictions]
 
 
 def table(found):
@@ -107,17 +114,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chexnet")
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--ways", required=True, metavar="WAY,…", help=", ".join(way for way in WAYS if way != "here"))
+    parser.add_argument("--ways", required=True, metavar="WAY,…", help="pytorch, bf16, no-cache, cache-N")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--augment", choices=["crop-flip", "flip", "none"], default="crop-flip")
+    parser.add_argument("--image-size", type=int, default=224, help="of the network's input")
     options = parser.parse_args()
     ways = ["here", *options.ways.split(",")]
-    unknown = [way for way in ways if way not in WAYS]
+    unknown = [way for way in ways if way != "pytorch" and not options_of(way)]
     if unknown:
-        parser.error(f"no way is called {', '.join(unknown)}; there are {', '.join(WAYS)}")
+        parser.error(f"no way is called {', '.join(unknown)}; see --help")
 
     options.folder.mkdir(parents=True, exist_ok=True)
-    experiment = Experiment(pathlib.Path(options.chexnet).resolve(), options.folder.resolve(), options.augment)
+    experiment = Experiment(pathlib.Path(options.chexnet).resolve(), options.folder.resolve(), options.augment, options.image_size)
     experiment.make_data()
     found = {way: [] for way in ways}
     for seed in range(1, options.seeds + 1):

@@ -11,7 +11,8 @@ struct Bench: ParsableCommand {
     commandName: "bench", abstract: "Measure the engine, decoding, import and AUROC, row by row.",
     discussion: """
       Rows: training-bN, ten-crop-bN and inference-bN (any batch size N), decoding, preparation, thumbnails, random-crops, import, auroc, peak, kernel-NAME, \
-      scaling-ROW (training, inference or peak on all threads over one), epoch-cached and epoch-decoding (over batches in memory). \
+      scaling-ROW (training, inference or peak on all threads over one), epoch-cached and epoch-decoding (over batches in memory), \
+      heatmaps (over predicting alone). \
       Without --row: \
       \(RowName.standard.map(\.description).joined(separator: ", ")).
 

@@ -50,7 +50,7 @@ extension Settings {
     subject(backend) + (memoryEfficient ? ", memory-efficient" : "")
   }
 
-  private func subject(_ backend: any Backend) -> String {
+  func subject(_ backend: any Backend) -> String {
     let how = (backend as? CPUBackend).map { "\($0.precision.rawValue) on \($0.level.title)" }
     return ["\(architecture)", "\(imageSize)×\(imageSize)", backend.name, how, "threads: \(threads)"].compactMap(\.self)
       .joined(separator: ", ")

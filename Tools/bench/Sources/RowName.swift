@@ -18,6 +18,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case randomCrops
   /// How many times as long the steps of an epoch of training take as the same on batches that are in memory.
   case epoch(Epoch)
+  /// How many times as long drawing every class's map of each radiograph takes as predicting them alone.
+  case heatmaps
   /// A weight file becoming a checkpoint.
   case weightImport
   /// One finding's area under the ROC curve.
@@ -60,6 +62,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case "preparation": self = .preparation
     case "thumbnails": self = .thumbnails
     case "random-crops": self = .randomCrops
+    case "heatmaps": self = .heatmaps
     case "import": self = .weightImport
     case "auroc": self = .auroc
     case "peak": self = .peak
@@ -96,7 +99,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   private var takesThreads: Bool {
     switch self {
     case .training, .inference, .peak: true
-    case .tenCrop, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .weightImport, .auroc, .kernel, .scaling:
+    case .tenCrop, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .heatmaps, .weightImport, .auroc,
+      .kernel, .scaling:
       false
     }
   }
@@ -111,6 +115,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case .thumbnails: "thumbnails"
     case .randomCrops: "random-crops"
     case .epoch(let epoch): "epoch-\(epoch.rawValue)"
+    case .heatmaps: "heatmaps"
     case .weightImport: "import"
     case .auroc: "auroc"
     case .peak: "peak"

@@ -60,6 +60,10 @@ extension Settings {
       let (inMemory, loaded) = try self.epoch(epoch)
       measurement = try Measurement(of: inMemory, over: loaded, warmUp: warmUp, rounds: rounds, seconds: seconds)
       (subject, unit) = (loaded.subject, "×")
+    case .heatmaps:
+      let (prediction, drawing) = try heatmaps()
+      measurement = try Measurement(of: prediction, over: drawing, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      (subject, unit) = (drawing.subject, "×")
     default:
       let work = try prepare(name)
       measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
@@ -82,7 +86,7 @@ extension Settings {
     case .auroc: try areaUnderCurve()
     case .peak: peak()
     case .kernel(let kernel): try self.kernel(kernel)
-    case .scaling, .epoch: preconditionFailure("two works, not one")
+    case .scaling, .epoch, .heatmaps: preconditionFailure("two works, not one")
     }
   }
 }
