@@ -61,7 +61,7 @@ def activation_maps(network, image, count=1):
         coverage += seen
     maps, covered = total / coverage.clamp(min=1), coverage > 0
     values = cams[0].flatten(1) if count == 1 else maps[:, covered]
-    return maps, values.amin(1), values.amax(1), covered, network.classifier.bias
+    return maps, values.amin(1), values.amax(1), covered, network.classifier.bias.detach()
 
 
 def drawn(maps, low, high, bias, scale):
