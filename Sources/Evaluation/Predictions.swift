@@ -50,6 +50,18 @@ public struct Predictions: Sendable {
         labels: labels.map { labels in columns.map { $0.map { labels[$0] } ?? .unknown } } ?? []))
   }
 
+  /// The patient of each row as a number from 0 on; a row whose patient is not known has one of its own.
+  var patientNumbers: [Int] {
+    var numbers: [String: Int] = [:]
+    var next = 0
+    return rows.map { row in
+      if let patient = row.patient, let number = numbers[patient] { return number }
+      defer { next += 1 }
+      if let patient = row.patient { numbers[patient] = next }
+      return next
+    }
+  }
+
   /// `Image Index,Patient ID,prob_<finding>…`, and `label_<finding>…` for the findings that have labels (empty: unknown).
   public var csv: String {
     let labelled = findings.indices.filter { isLabelled[$0] }

@@ -2,6 +2,29 @@ import ChestXray
 import Platform
 import Tensors
 
+/// How the interval around an AUROC is found.
+public enum ConfidenceMethod: Equatable, Sendable {
+  /// From the variance that patients show (`PlacementValues`), on the logit scale.
+  case delong
+  /// The same as if every image were of another patient.
+  case delongImages
+  /// By drawing patients again (`ClusterBootstrap`).
+  case bootstrap(replicates: Int, seed: UInt64, pool: ThreadPool)
+  case none
+
+  public static func == (a: ConfidenceMethod, b: ConfidenceMethod) -> Bool { a.name == b.name }
+
+  /// As in the document of `--json`; nil for none.
+  public var name: String? {
+    switch self {
+    case .delong: "delong"
+    case .delongImages: "delong-images"
+    case .bootstrap: "bootstrap"
+    case .none: nil
+    }
+  }
+}
+
 /// How well one set of predictions ranks each finding.
 public struct Scores: Equatable, Sendable {
   public struct FindingScore: Equatable, Sendable {
@@ -10,6 +33,11 @@ public struct Scores: Equatable, Sendable {
     public let negatives: Int
     /// 0 … 1; nil where it is undefined: no positive or no negative.
     public let auroc: Double?
+    /// Of 95 %; nil where it is undefined, or nobody asked.
+    public let interval: ConfidenceInterval?
+
+    /// Whether there are too few positives for any interval to be trusted.
+    public var hasFewPositives: Bool { positives < 50 }
   }
 
   /// One for each finding that has labels, in the checkpoint's order.
@@ -17,6 +45,9 @@ public struct Scores: Equatable, Sendable {
   /// The checkpoint's classes that the table has no labels for.
   public let unlabelled: [String]
   public let images: Int
+  /// Images whose patient is not known are each a patient of their own.
+  public let patients: Int
+  public let confidence: ConfidenceMethod
 
   /// The mean over the findings whose AUROC is defined; nil where none is.
   public var mean: Double? {
@@ -25,30 +56,55 @@ public struct Scores: Equatable, Sendable {
   }
 
   /// Ranks each finding over the images whose label is known.
-  public init(_ predictions: Predictions) {
+  public init(_ predictions: Predictions, confidence: ConfidenceMethod = .delong) {
+    let clusters = predictions.patientNumbers
+    patients = Set(clusters).count
+    self.confidence = confidence
     findings = predictions.findings.indices.filter { predictions.isLabelled[$0] }.map { index in
-      let known = predictions.rows.filter { $0.labels[index] != .unknown }
-      let isPositive = known.map { $0.labels[index] == .positive }
+      let known = predictions.rows.indices.filter { predictions.rows[$0].labels[index] != .unknown }
+      let isPositive = known.map { predictions.rows[$0].labels[index] == .positive }
+      let scores = known.map { predictions.rows[$0].probabilities[index] }
       let positives = isPositive.count { $0 }
+      let area = auroc(scores: scores, isPositive: isPositive)
+      let patients = known.map { clusters[$0] }
+      func delong(_ clusters: [Int]?) -> ConfidenceInterval? {
+        PlacementValues(scores: scores, isPositive: isPositive, clusters: clusters).flatMap {
+          ConfidenceInterval(auroc: $0.auroc, variance: $0.variance)
+        }
+      }
+      let interval: ConfidenceInterval? =
+        switch confidence {
+        case .none: nil
+        case .delong: delong(patients)
+        case .delongImages: delong(nil)
+        case .bootstrap(let replicates, let seed, let pool) where area != nil:
+          ClusterBootstrap.interval(
+            ClusterBootstrap(clusters: clusters, replicates: replicates, seed: seed, pool: pool).aurocs(
+              scores: predictions.rows.map { $0.probabilities[index] },
+              labels: predictions.rows.map { $0.labels[index] == .unknown ? nil : $0.labels[index] == .positive }))
+        case .bootstrap: nil
+        }
       return FindingScore(
-        name: predictions.findings[index], positives: positives, negatives: known.count - positives,
-        auroc: auroc(scores: known.map { $0.probabilities[index] }, isPositive: isPositive))
+        name: predictions.findings[index], positives: positives, negatives: known.count - positives, auroc: area,
+        interval: interval)
     }
     unlabelled = predictions.findings.indices.filter { !predictions.isLabelled[$0] }.map { predictions.findings[$0] }
     images = predictions.rows.count
   }
 
-  /// `{"mean_auroc", "images", "findings": [{"name", "positives", "negatives", "auroc"}], "unlabelled"}`; undefined is null.
+  /// `{"mean_auroc", "images", "patients", "confidence", "findings": [{"name", "positives", "negatives", "auroc", "low", "high"}],
+  /// "unlabelled"}`; undefined is null.
   public var json: JSONObject {
     JSONObject([
-      ("images", JSONValue(images)), ("mean_auroc", JSONValue(mean)),
+      ("images", JSONValue(images)), ("patients", JSONValue(patients)), ("mean_auroc", JSONValue(mean)),
+      ("confidence", JSONValue(confidence.name)),
       (
         "findings",
         .array(
           findings.map {
             [
               "name": .string($0.name), "positives": JSONValue($0.positives), "negatives": JSONValue($0.negatives),
-              "auroc": JSONValue($0.auroc),
+              "auroc": JSONValue($0.auroc), "low": JSONValue($0.interval?.low), "high": JSONValue($0.interval?.high),
             ]
           })
       ), ("unlabelled", JSONValue(unlabelled)),
@@ -63,11 +119,11 @@ public struct EvaluationReport: Sendable {
   public init(_ columns: [(name: String, scores: Scores)]) { self.columns = columns }
 
   /// A table: a finding a row, its positives and negatives, the AUROC of each checkpoint to four digits, `n/a` where it is
-  /// undefined, and the mean over the defined ones below.
+  /// undefined, and the mean over the defined ones below. Of one checkpoint the intervals too, and a `*` where a finding has fewer than 50 positives.
   ///
-  ///     finding             positives negatives    best
-  ///     Atelectasis              2420     20013  0.8094
-  ///     Hernia                      0       200     n/a
+  ///     finding             positives negatives   AUROC    95 % interval
+  ///     Atelectasis              2420     20013  0.8094  0.8005 – 0.8180
+  ///     Hernia                      0       200     n/a              n/a
   ///     mean of 13                               0.8094
   public var text: String {
     var names: [String] = []
@@ -91,18 +147,32 @@ public struct EvaluationReport: Sendable {
       lines += zip(labels, columns).map { "\($0) \($1.name.printable)" }
       lines.append("")
     }
-    lines.append(left("finding") + " positives negatives" + labels.map { right($0, 8) }.joined())
+    let single = columns.count == 1 && columns[0].scores.confidence.name != nil ? columns[0].scores : nil
+    func interval(_ name: String) -> String {
+      guard let finding = single?.findings.first(where: { $0.name == name }) else { return "" }
+      let text = finding.interval.map { "\(decimals($0.low, 4)) – \(decimals($0.high, 4))" } ?? "n/a"
+      return right(text, 17) + (finding.hasFewPositives ? " *" : "")
+    }
+    lines.append(
+      left("finding") + " positives negatives" + labels.map { right($0, 8) }.joined()
+        + (single == nil ? "" : right("95 % interval", 17)))
     for name in names {
       let (positives, negatives) = counts[name] ?? (0, 0)
       let values = columns.map { column in column.scores.findings.first { $0.name == name }?.auroc }
       lines.append(
         left(name.printable) + right(String(positives), 10) + right(String(negatives), 10)
-          + values.map { right(digits($0), 8) }.joined())
+          + values.map { right(digits($0), 8) }.joined() + interval(name))
     }
     let defined = columns.map { $0.scores.findings.count { $0.auroc != nil } }
     let meanName = Set(defined).count == 1 ? "mean of \(defined[0])" : "mean of defined"
     lines.append(
       left(meanName) + String(repeating: " ", count: 20) + columns.map { right(digits($0.scores.mean), 8) }.joined())
+    if let single, let how = single.confidence.explanation(images: single.images, patients: single.patients) {
+      lines += ["", how]
+      if single.findings.contains(where: \.hasFewPositives) {
+        lines.append("* fewer than 50 positives: the interval may cover less than it says")
+      }
+    }
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -114,5 +184,18 @@ public struct EvaluationReport: Sendable {
           .object(JSONObject([("name", .string(name))] + scores.json.members.map { ($0.key, $0.value) }))
         })
     ]
+  }
+}
+
+extension ConfidenceMethod {
+  /// A line below the table; nil for none.
+  fileprivate func explanation(images: Int, patients: Int) -> String? {
+    switch self {
+    case .none: nil
+    case .delong: "intervals: DeLong's, by patient (\(patients) with \(images) images), on the logit scale"
+    case .delongImages: "intervals: DeLong's, as if the \(images) images were of as many patients, on the logit scale"
+    case .bootstrap(let replicates, _, _):
+      "intervals: bootstrap, \(replicates) times the \(patients) patients with their \(images) images"
+    }
   }
 }

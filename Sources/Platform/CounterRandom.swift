@@ -7,6 +7,7 @@ public enum RandomPurpose: UInt32, Sendable {
   case augmentation = 3
   case syntheticRadiograph = 4
   case headInitialization = 5
+  case bootstrap = 6
 }
 
 /// Random numbers that are a function of (seed, purpose, epoch, sample) and of nothing else.

@@ -73,7 +73,7 @@ extension TrainingLoop {
     }
     try tell(skipped, of: validation)
     try checkSkipped(of: validation)
-    return (sum / Double(max(known, 1)), Scores(predictions))
+    return (sum / Double(max(known, 1)), Scores(predictions, confidence: .none))
   }
 }
 

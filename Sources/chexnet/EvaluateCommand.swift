@@ -39,6 +39,13 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Exit with 12 where a mean AUROC is lower, or undefined.", valueName: "AUROC"))
   var failUnder: Double?
 
+  @Option(
+    help: """
+      The 95 % interval around each AUROC: delong (patients are what varies), bootstrap (of patients), delong-images (as if \
+      every image were of another patient), or none.
+      """)
+  var confidence = Confidence.delong
+
   @OptionGroup var deviceOptions: DeviceOptions
   @OptionGroup var outputOptions: OutputOptions
 
@@ -61,9 +68,25 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
+  enum Confidence: String, CaseIterable, ExpressibleByArgument {
+    case delong
+    case bootstrap
+    case delongImages = "delong-images"
+    case none
+  }
+
+  private var confidenceMethod: ConfidenceMethod {
+    switch confidence {
+    case .delong: .delong
+    case .bootstrap: .bootstrap(replicates: ClusterBootstrap.defaultReplicates, seed: 1, pool: deviceOptions.pool)
+    case .delongImages: .delongImages
+    case .none: .none
+    }
+  }
+
   private func rescored(_ path: String) throws -> Scores {
     let table = try Evaluator.labelled(list: test, labels: labels)
-    return Scores(try Predictions(path: path, table: table))
+    return Scores(try Predictions(path: path, table: table), confidence: confidenceMethod)
   }
 
   private func evaluated() throws -> EvaluationReport {
@@ -78,7 +101,7 @@ struct EvaluateCommand: ParsableCommand {
       let predicted = try evaluator.predictions(of: checkpoint) { done in
         progress.show(done, of: evaluator.table.samples.count, "evaluating \(path.printable)")
       }
-      columns.append((path, Scores(predicted)))
+      columns.append((path, Scores(predicted, confidence: confidenceMethod)))
       if let predictions { try AtomicFile.write(predicted.csv, to: predictions, overwriting: outputOptions.force) }
     }
     progress.clear()

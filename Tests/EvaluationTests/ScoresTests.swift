@@ -78,13 +78,50 @@ private func predictions() -> Predictions {
     #expect(scores.unlabelled == ["Extra"])
     let text = EvaluationReport([("a.safetensors", scores)]).text
     let expected = """
-      finding            positives negatives   AUROC
-      Hernia                     0         3     n/a
-      Mass                       1         1  1.0000
+      finding            positives negatives   AUROC    95 % interval
+      Hernia                     0         3     n/a              n/a *
+      Mass                       1         1  1.0000              n/a *
       mean of 1                               1.0000
+
+      intervals: DeLong's, by patient (3 with 3 images), on the logit scale
+      * fewer than 50 positives: the interval may cover less than it says
 
       """
     #expect(text == expected)
+    #expect(EvaluationReport([("a", Scores(predictions(), confidence: .none))]).text.contains("interval") == false)
+  }
+
+  /// Two hundred images of fifty patients.
+  @Test func `the interval is that of the method, around the same AUROC`() throws {
+    var random = CounterRandom(seed: 5, purpose: .shuffle)
+    let rows = (0..<200).map { index -> (String, Double, Bool) in
+      let (patient, isPositive) = (index / 4, index % 3 == 0)
+      return ("\(patient)", min(max((isPositive ? 0.6 : 0.4) + 0.2 * random.normal(), 0), 1), isPositive)
+    }
+    let table = LabelTable(
+      findings: ["Mass"],
+      samples: rows.enumerated().map {
+        Sample(image: "\($0).png", labels: [$1.2 ? .positive : .negative], patient: $1.0)
+      })
+    var predictions = Predictions(findings: ["Mass"], table: table)
+    for (sample, row) in zip(table.samples, rows) {
+      predictions.append(image: sample.image, patient: sample.patient, probabilities: [row.1], labels: sample.labels)
+    }
+    func interval(_ method: ConfidenceMethod) throws -> ConfidenceInterval {
+      try #require(Scores(predictions, confidence: method).findings[0].interval)
+    }
+    let exact = predictions.rows.map { $0.probabilities[0] }
+    let byImage = try #require(PlacementValues(scores: exact, isPositive: rows.map(\.2)))
+    let byPatient = try #require(
+      PlacementValues(scores: exact, isPositive: rows.map(\.2), clusters: rows.map { Int($0.0) ?? 0 }))
+    #expect(try interval(.delong) == ConfidenceInterval(auroc: byPatient.auroc, variance: byPatient.variance))
+    #expect(try interval(.delongImages) == ConfidenceInterval(auroc: byImage.auroc, variance: byImage.variance))
+    #expect(try interval(.delong) != interval(.delongImages))
+    let bootstrap = try interval(.bootstrap(replicates: 400, seed: 1, pool: ThreadPool(threads: 2)))
+    #expect(bootstrap.low < byPatient.auroc && bootstrap.high > byPatient.auroc)
+    let json = Scores(predictions).json
+    #expect(json["patients"] == 50 && json["confidence"] == "delong")
+    #expect(json["findings"]?[0]?["low"]?.double == (try interval(.delong)).low)
   }
 
   @Test func `several checkpoints stand side by side`() {
