@@ -44,6 +44,10 @@ public struct HeatmapWriter {
     public let minimum: Float
     public let maximum: Float
     public let bias: Float
+    /// What is drawn.
+    public let map: ClassActivationMap
+    /// The radiograph's sides, and what the network saw of it.
+    public let view: ImageView
     /// What the network saw, in pixels of the radiograph.
     public let window: CropWindow
     /// The centre of the largest cell, in pixels of the radiograph.
@@ -145,7 +149,7 @@ public struct HeatmapWriter {
     let base = folder + "/" + stem(path) + "." + fileNamePart(finding)
     let heatmap = Heatmap(
       image: path, finding: finding, probability: sigmoid(Double(map.logit)), logit: map.logit, minimum: map.minimum,
-      maximum: map.maximum, bias: map.bias, window: prediction.view.window,
+      maximum: map.maximum, bias: map.bias, map: map, view: prediction.view, window: prediction.view.window,
       peak: map.peakPosition(in: prediction.view.window),
       path: base + ".pgm")
     do {
