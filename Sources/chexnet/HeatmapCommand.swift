@@ -26,7 +26,9 @@ struct HeatmapCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw only findings of at least this probability.", valueName: "0…1"))
   var minimumProbability = 0.0
 
-  @Option(help: ArgumentHelp("Say how many peaks lie in these boxes (BBox_List_2017.csv).", valueName: "file.csv"))
+  @Option(
+    help: ArgumentHelp(
+      "Say how well the maps find these boxes (BBox_List_2017.csv); goes with --finding all.", valueName: "file.csv"))
   var boxes: String?
 
   @Option(help: "The pixels of the pictures: the radiograph's own, the network's input, or one a cell.")
@@ -57,21 +59,28 @@ struct HeatmapCommand: ParsableCommand {
     (options.size, options.scale, options.depth) = (size, scale, depth)
     options.minimumProbability = minimumProbability
     options.overwriting = outputOptions.force
-    var game = try boxes.map { PointingGame(try FindingBox.read($0)) }
+    let boxes = try boxes.map(FindingBox.read)
+    var game = boxes.map { PointingGame($0) }
+    var localization = boxes.map {
+      Localization($0, classes: predictor.checkpoint.metadata.classes, images: dataset.paths)
+    }
     let writer = try HeatmapWriter(predictor, options: options)
     let progress = ProgressLine()
-    var heatmaps: [HeatmapWriter.Heatmap] = []
+    var (drawn, heatmaps): (Int, [JSONValue]) = (0, [])
     try writer.write(dataset, to: output) { heatmap in
-      heatmaps.append(heatmap)
+      drawn += 1
       game?.add(heatmap)
-      if !outputOptions.json { print(heatmap.path) }
-      progress.show(heatmaps.count, of: max(dataset.count, heatmaps.count), "drawing")
+      localization?.add(heatmap)
+      if outputOptions.json { heatmaps.append(heatmap.json) } else { print(heatmap.path) }
+      progress.show(drawn, of: max(dataset.count, drawn), "drawing")
     }
     progress.clear()
     if outputOptions.json {
-      printJSON(["heatmaps": .array(heatmaps.map(\.json)), "pointing_game": game?.json ?? .null])
-    } else if let game {
-      print(game.text, terminator: "")
+      printJSON([
+        "heatmaps": .array(heatmaps), "pointing_game": game?.json ?? .null, "localization": localization?.json ?? .null,
+      ])
+    } else if let game, let localization {
+      print(localization.text + game.text, terminator: "")
     }
   }
 }
