@@ -14,6 +14,8 @@ public struct Heatmap: Sendable {
   public let minimum: Float
   public let maximum: Float
   public let bias: Float
+  /// The map in the radiograph's own pixels, without what is masked.
+  public let field: ActivationField
   public let crops: Int
   /// How many of the outermost cells of each crop's map are left out.
   public let maskedBorder: Int

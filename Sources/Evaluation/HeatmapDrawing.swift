@@ -89,7 +89,8 @@ struct HeatmapDrawing: Sendable {
     return Heatmap(
       image: path, finding: checkpoint.metadata.classes[label], probability: prediction.probabilities[label],
       logit: prediction.logits?[label], minimum: field.minimum, maximum: field.maximum, bias: maps[0].bias,
-      crops: maps.count, maskedBorder: options.maskedBorder, window: window, peak: peak, isPeakOnBorder: isOnBorder,
+      field: field, crops: maps.count, maskedBorder: options.maskedBorder, window: window, peak: peak,
+      isPeakOnBorder: isOnBorder,
       borderShare: 1 - inside, path: name + ".pgm", overlayPath: options.drawsOverlays ? name + ".overlay.png" : nil)
   }
 

@@ -26,7 +26,9 @@ struct HeatmapCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw only findings of at least this probability.", valueName: "0…1"))
   var minimumProbability = 0.0
 
-  @Option(help: ArgumentHelp("Say how many peaks lie in these boxes (BBox_List_2017.csv).", valueName: "file.csv"))
+  @Option(
+    help: ArgumentHelp(
+      "Say how well the maps find these boxes (BBox_List_2017.csv); goes with --finding all.", valueName: "file.csv"))
   var boxes: String?
 
   @Option(help: "The pixels of the pictures: the radiograph's own, the network's input, or one a cell.")
@@ -77,24 +79,29 @@ struct HeatmapCommand: ParsableCommand {
     let boxes = try boxes.map { try FindingBox.read($0) }
     options.boxes = boxes ?? []
     var game = boxes.map { PointingGame($0) }
+    var localization = boxes.map {
+      Localization($0, classes: predictor.checkpoint.metadata.classes, images: dataset.paths)
+    }
     var border = BorderPeaks()
     let writer = try HeatmapWriter(predictor, options: options, pool: deviceOptions.pool)
     let progress = ProgressLine()
-    var heatmaps: [Heatmap] = []
+    var heatmaps: [JSONValue] = []
     try writer.write(
       dataset, to: output, progress: { progress.show($0, of: dataset.count, "drawing") }
     ) { heatmap in
-      heatmaps.append(heatmap)
       game?.add(heatmap)
+      localization?.add(heatmap)
       border.add(heatmap)
-      if !outputOptions.json { print(heatmap.path) }
+      if outputOptions.json { heatmaps.append(heatmap.json) } else { print(heatmap.path) }
     }
     progress.clear()
     if let warning = border.warning { standardError("warning: \(warning)\n") }
     if outputOptions.json {
-      printJSON(["heatmaps": .array(heatmaps.map(\.json)), "pointing_game": game?.json ?? .null])
-    } else if let game {
-      print(game.text, terminator: "")
+      printJSON([
+        "heatmaps": .array(heatmaps), "pointing_game": game?.json ?? .null, "localization": localization?.json ?? .null,
+      ])
+    } else if let game, let localization {
+      print(localization.text + game.text, terminator: "")
     }
   }
 }

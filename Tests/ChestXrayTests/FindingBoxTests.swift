@@ -24,6 +24,13 @@ import Testing
       ])
   }
 
+  @Test("several boxes of a finding, and rows that stand twice, are all there; a spreadsheet's empty fields are not")
+  func rows() throws {
+    let rows = ["a.png,Mass,1,2,3,4", "a.png,Mass,5,6,7,8,,,", "a.png,Mass,1,2,3,4"]
+    let text = (Self.header + rows.joined(separator: "\n")).replacing("\n", with: "\r\n")
+    #expect(try boxes(text).map(\.x) == [1, 5, 1])
+  }
+
   @Test(
     "a box that is none is an error with its line",
     arguments: [

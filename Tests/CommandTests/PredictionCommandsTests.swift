@@ -121,6 +121,60 @@ import Testing
     }
   }
 
+  /// A list of quirks: NIH's header and name of Infiltration, fractions, a box over the edge, one outside, one twice,
+  /// a finding that is not drawn, and an image that is not given.
+  @Test func `boxes are scored by the published protocol, whatever the pictures' pixels`() throws {
+    try inTemporaryFolder { folder in
+      let checkpoint = try importedCheckpoint(folder)
+      let list = """
+        Image Index,Finding Label,Bbox [x,y,w,h],,,
+        00000001_000.png,Infiltrate,64.5,64.25,895.5,895.125
+        00000001_000.png,Mass,900.5,0,300,1024
+        00000001_000.png,Mass,900.5,0,300,1024
+        00000001_000.png,Mass,0,0,1024,1024
+        00000001_000.png,Mass,1100,0,10,10
+        00000001_000.png,Hernia,0,0,10,10
+        00000002_000.png,Mass,0,0,10,10
+
+        """
+      try AtomicFile.write(list, to: folder + "/boxes.csv", overwriting: false)
+      func run(_ name: String, _ options: [String]) throws -> Executable.Output {
+        let output = try Executable.run(
+          [
+            "heatmap", checkpoint, SmallDemo.image, "--output", folder + "/" + name, "--finding", "Mass,Infiltration",
+            "--boxes", folder + "/boxes.csv",
+          ] + options)
+        #expect(output.status == 0, "\(output.err)")
+        return output
+      }
+      let json = try #require(try run("a", ["--json"]).json()["localization"])
+      #expect(json["findings"]?.array?.map { $0["name"]?.string } == ["Infiltration", "Mass"])
+      #expect(json["boxes"] == 3 && json["maps"] == 2 && json["duplicates"] == 1 && json["clipped"] == 1)
+      #expect(
+        json["left_out"] == ["image_not_given": 1, "finding_not_a_class": 0, "map_not_drawn": 1, "outside_image": 1])
+      // The whole picture holds every detection.
+      #expect(json["findings"]?[1]?["iobb"]?[4]?["hits"]?.integer ?? 0 >= 1)
+      #expect(json["findings"]?[1]?["iobb"]?[4]?["false_detections"] == 0)
+      let other = try run("b", ["--json", "--size", "map", "--scale", "probability", "--depth", "16"])
+      #expect(try other.json()["localization"] == json)
+
+      let text = try run("c", []).out
+      #expect(text.contains("localisation (Wang et al., CVPR 2017): 3 boxes on 2 maps, "))
+      #expect(text.contains("left out: 1 box of images that are not among these\n"))
+      #expect(text.contains("\npointing game: "))
+      // Behind the names of the files.
+      let lines = text.split(separator: "\n")
+      #expect(lines.count > 20 && lines[2...].allSatisfy { $0.count <= 80 })
+    }
+  }
+
+  @Test func `without boxes there is no score`() throws {
+    try inTemporaryFolder { folder in
+      let arguments = ["heatmap", try importedCheckpoint(folder), SmallDemo.image, "--output", folder + "/a", "--json"]
+      #expect(try Executable.run(arguments).json()["localization"] == .null)
+    }
+  }
+
   @Test func `an unknown finding is exit 64 with the nearest name`() throws {
     try inTemporaryFolder { folder in
       let checkpoint = try importedCheckpoint(folder)

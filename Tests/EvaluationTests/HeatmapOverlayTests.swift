@@ -55,12 +55,15 @@ import Testing
   }
 
   @Test func `peaks on the border are told of where there are many`() {
+    let flat = ClassActivationMap(height: 1, width: 1, values: [0], bias: 0, logit: 0)
+    let pixel = ImageView(width: 1, height: 1, window: CropWindow(x: 0, y: 0, width: 1, height: 1))
     func warning(onBorder: Int, of count: Int, masked: Int = 0) -> String? {
       var peaks = BorderPeaks()
       for number in 0..<count {
         peaks.add(
           Heatmap(
-            image: "a", finding: "b", probability: 0, logit: 0, minimum: 0, maximum: 1, bias: 0, crops: 1,
+            image: "a", finding: "b", probability: 0, logit: 0, minimum: 0, maximum: 1, bias: 0,
+            field: ActivationField(flat, view: pixel), crops: 1,
             maskedBorder: masked, window: CropWindow(x: 0, y: 0, width: 7, height: 7), peak: (0, 0),
             isPeakOnBorder: number < onBorder, borderShare: 24.0 / 49, path: "", overlayPath: nil))
       }

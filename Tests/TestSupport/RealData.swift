@@ -2,7 +2,7 @@ import Foundation
 
 /// The real ChestX-ray14 files (not in the repository): `shared/data/chestxray14` beside the repository, or beside a
 /// folder above it; nil where this machine does not have them.
-let realChestXray14: String? = {
+public let realChestXray14: String? = {
   var folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   while folder.path != "/" {
     folder.deleteLastPathComponent()
