@@ -1,4 +1,4 @@
-import Checkpoints
+import ChestXray
 import Foundation
 import Platform
 
@@ -51,7 +51,7 @@ struct RunDirectory {
 
   /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
-    let names = lists.map { ($0 as NSString).lastPathComponent }
+    let names = lists.map(fileName)
     let areOwn = Set(names).count == names.count
     do {
       try createFolder(path + "/checkpoints")
@@ -186,12 +186,15 @@ struct RunDirectory {
 
   private func removeLitter() throws(PlatformError) {
     for folder in [path, path + "/checkpoints", path + "/lists"] {
+      let names: [String]
       do {
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where Self.isLitter(name) {
-          try FileManager.default.removeItem(atPath: folder + "/" + name)
-        }
+        names = try FileManager.default.contentsOfDirectory(atPath: folder)
       } catch {
-        throw .writeFailed(path: folder, errno: EIO)
+        throw .unreadable(path: folder, errno: EIO)
+      }
+      for name in names.sorted() where Self.isLitter(name) {
+        let path = folder + "/" + name
+        guard unlink(path) == 0 else { throw .writeFailed(path: path, errno: errno) }
       }
     }
   }
