@@ -72,9 +72,11 @@ public struct AtomicFile: ~Copyable {
     isCommitted = true
   }
 
-  /// Syncs the bytes to the disk and gives the file its name.
-  public consuming func commit() throws(PlatformError) {
+  /// Syncs the bytes to the disk and gives the file its name. What had the name gets that of `old`, if one is given: at every moment a
+  /// whole file stands under one of both.
+  public consuming func commit(keepingOldAs old: String? = nil) throws(PlatformError) {
     guard fsync(descriptor) == 0 else { throw .writeFailed(path: path, errno: errno) }
+    if let old, rename(path, old) != 0, errno != ENOENT { throw .cannotCreate(path: old, errno: errno) }
     guard rename(temporaryPath, path) == 0 else { throw .cannotCreate(path: path, errno: errno) }
     isCommitted = true
     // The rename itself is durable once the folder is synced; a file system that cannot sync folders is no error.
