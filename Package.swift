@@ -9,7 +9,11 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
   name: "chexnet",
-  products: [.executable(name: "chexnet", targets: ["chexnet"])],
+  products: [
+    .executable(name: "chexnet", targets: ["chexnet"]),
+    // What tests preload into it. As a product it is built beside it, by what builds everything.
+    .library(name: "FaultyDisk", type: .dynamic, targets: ["FaultyDisk"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
@@ -87,6 +91,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["WeightFormats", "Platform"], path: "Tests/TestSupport", swiftSettings: strict
     ),
+    .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
     .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -98,7 +103,8 @@ let package = Package(
     .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport", "FaultyDisk"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

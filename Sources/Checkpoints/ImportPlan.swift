@@ -63,7 +63,8 @@ struct ImportPlan {
   func metadata(sourceDigest: String) -> CheckpointMetadata {
     CheckpointMetadata(
       architecture: layout.architecture, classes: classes, preprocessing: preprocessing,
-      source: CheckpointMetadata.NamedDigest(name: (file.path as NSString).lastPathComponent, sha256: sourceDigest),
+      source: CheckpointMetadata.NamedDigest(
+        name: URL(fileURLWithPath: file.path).lastPathComponent, sha256: sourceDigest),
       trainedOn: own?.trainedOn ?? [], notes: (own?.notes ?? []) + notes)
   }
 
@@ -83,7 +84,7 @@ struct ImportPlan {
     let rows = zip(file.entries, translation.meanings).map { entry, meaning in
       ImportReport.Row(entry: entry, use: Self.use(meaning))
     }
-    let name = (file.path as NSString).lastPathComponent
+    let name = URL(fileURLWithPath: file.path).lastPathComponent
     var warnings = KnownFile.warning(name: name, sha256: identity.sha256).map { [$0] } ?? []
     let unknown = file.globals.filter(\.isUnknown).map(\.name)
     if !unknown.isEmpty {

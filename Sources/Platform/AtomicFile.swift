@@ -72,17 +72,19 @@ public struct AtomicFile: ~Copyable {
     isCommitted = true
   }
 
-  /// Syncs the bytes to the disk and gives the file its name.
-  public consuming func commit() throws(PlatformError) {
+  /// Syncs the bytes to the disk and gives the file its name. What had the name gets that of `old`, if one is given: at every moment a
+  /// whole file stands under one of both.
+  public consuming func commit(keepingOldAs old: String? = nil) throws(PlatformError) {
     guard fsync(descriptor) == 0 else { throw .writeFailed(path: path, errno: errno) }
+    if let old, rename(path, old) != 0, errno != ENOENT { throw .cannotCreate(path: old, errno: errno) }
     guard rename(temporaryPath, path) == 0 else { throw .cannotCreate(path: path, errno: errno) }
     isCommitted = true
     // The rename itself is durable once the folder is synced; a file system that cannot sync folders is no error.
-    let folder = open((path as NSString).deletingLastPathComponent.ifEmpty("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if folder >= 0 {
-      fsync(folder)
-      close(folder)
-    }
+    let folder = open(Platform.folder(of: path).ifEmpty("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    let failure = fsync(folder) == 0 ? 0 : errno
+    close(folder)
+    guard [0, EINVAL, ENOTSUP, ENOSYS].contains(failure) else { throw .writeFailed(path: path, errno: failure) }
   }
 
   /// Writes a whole file at once.
@@ -127,6 +129,18 @@ public func somethingStands(at path: String) -> Bool {
   return lstat(path, &status) == 0
 }
 
+/// The folder that `path` is in: `a` of `a/b` and `a/b/`, nothing of `b`, `/` of `/b` and `/`.
+///
+/// Foundation's `deletingLastPathComponent` and `lastPathComponent` of `NSString` end the process on names of one character (Swift 6.3).
+public func folder(of path: String) -> String {
+  func trimmed(_ path: Substring.UTF8View) -> Substring.UTF8View {
+    path.lastIndex { $0 != UInt8(ascii: "/") }.map { path[...$0] } ?? path.prefix(1)
+  }
+  let name = trimmed(path[...].utf8)
+  guard let slash = name.lastIndex(of: UInt8(ascii: "/")) else { return "" }
+  return String(Substring(trimmed(name[...slash])))
+}
+
 /// Whether `path` is a folder, or a link to one.
 public func isFolder(_ path: String) -> Bool {
   var status = stat()
@@ -136,7 +150,7 @@ public func isFolder(_ path: String) -> Bool {
 /// Creates the folder `path`, and those above it, where they do not exist.
 public func createFolder(_ path: String) throws(PlatformError) {
   if path.isEmpty || isFolder(path) { return }
-  try createFolder((path as NSString).deletingLastPathComponent)
+  try createFolder(folder(of: path))
   // Another process may have been faster.
   guard mkdir(path, 0o755) == 0 || (errno == EEXIST && isFolder(path)) else {
     throw .cannotCreate(path: path, errno: errno == EEXIST ? ENOTDIR : errno)
@@ -148,11 +162,19 @@ public func appendLine(_ line: String, to path: String) throws(PlatformError) {
   try appendBytes(Array((line + "\n").utf8), to: path)
 }
 
-/// Adds `bytes` to the file at `path` in one write.
+/// Adds `bytes` to the file at `path` in one write; where only a part of them found room, none of them.
 public func appendBytes(_ bytes: [UInt8], to path: String) throws(PlatformError) {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw .cannotCreate(path: path, errno: errno) }
   defer { close(descriptor) }
   let written = bytes.withUnsafeBytes { buffer in buffer.baseAddress.map { systemWrite(descriptor, $0, buffer.count) } }
-  guard written == bytes.count else { throw .writeFailed(path: path, errno: written == -1 ? errno : ENOSPC) }
+  guard written != bytes.count else { return }
+  let failure = written == -1 ? errno : ENOSPC
+  let end = lseek(descriptor, 0, SEEK_CUR)
+  var status = stat()
+  // Unless another writer has added something behind them.
+  if let written, written > 0, fstat(descriptor, &status) == 0, status.st_size == end {
+    _ = ftruncate(descriptor, end - off_t(written))
+  }
+  throw .writeFailed(path: path, errno: failure)
 }

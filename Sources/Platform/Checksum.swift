@@ -14,7 +14,14 @@ public struct MessageDigest: ~Copyable {
 
   private let context: OpaquePointer
 
+  /// A program may end while other threads, which read ahead, make digests: libcrypto must not be taken down under them by `exit`.
+  private static let staysUntilTheEnd: Void = {
+    let initialized = OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
+    precondition(initialized == 1, "libcrypto cannot be initialized")
+  }()
+
   public init(_ algorithm: Algorithm) {
+    Self.staysUntilTheEnd
     let method =
       switch algorithm {
       case .sha256: EVP_sha256()

@@ -7,7 +7,7 @@ public func freeSpace(at path: String) throws(PlatformError) -> Int {
   var place = path
   while statvfs(place.isEmpty ? "." : place, &status) != 0 {
     let code = errno
-    let above = (place as NSString).deletingLastPathComponent
+    let above = folder(of: place)
     guard code == ENOENT, above != place else { throw .unreadable(path: place, errno: code) }
     place = above
   }

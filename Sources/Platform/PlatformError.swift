@@ -53,7 +53,7 @@ public enum PlatformError: DiagnosedError, Equatable {
     case .cannotCreate(let path, let code):
       Diagnosis(
         id: code == ENOSPC || code == EDQUOT ? "output.disk-full" : "output.cannot-create",
-        exit: code == ENOSPC || code == EDQUOT ? .inputOutput : .cannotCreate,
+        exit: [ENOSPC, EDQUOT, EIO].contains(code) ? .inputOutput : .cannotCreate,
         message: "cannot create \(path.printable): \(text(of: code))",
         hint: code == ENOENT ? "create the folder that it should be in first" : nil, file: path)
     case .writeFailed(let path, let code):

@@ -8,6 +8,8 @@ import Platform
 /// What a run tells while it goes.
 public enum TrainingEvent: Sendable {
   case note(String)
+  /// Something that is wrong, though the run goes on.
+  case warning(String)
   /// A step is done: its place in the epoch, the mean loss of the epoch so far, its images, and the seconds that it waited for them.
   case step(epoch: Int, step: Int, steps: Int, loss: Double, images: Int, waited: Double)
   /// `done` of `images` of the validation list are predicted.
@@ -80,29 +82,30 @@ public struct Finetuner {
   /// Before the run directory is made everything that can be checked is: lists, labels, images, weights, sizes, settings, space.
   public func callAsFunction(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> Summary {
     var (loop, saved) = try prepare(report)
-    if let saved, options.isOver(saved) { return summary(saved, wasFinished: true) }
+    let state = saved?.state ?? loop.state
+    if saved != nil, options.isOver(state) { return summary(state, wasFinished: true) }
     if run.isBegun {
-      let state = saved ?? loop.state
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
+      if saved?.fault != nil { try run.restorePreviousState() }
       try run.cut(behind: state)
-      try run.note("resumed", state)
+      try run.note("resumed", state, saved?.fault.map { ["lost": .string($0.diagnosis.message)] } ?? JSONObject())
     } else {
       try run.create(settings: options.json, lists: [options.trainList, options.validationList])
       try run.note("started", loop.state)
     }
-    return summary(try loop.train(from: saved ?? loop.state), wasFinished: false)
+    return summary(try loop.train(from: state), wasFinished: false)
   }
 
   /// What the run would do, with everything checked and nothing made.
-  public func plan() throws(TrainingError) -> TrainingPlan {
-    let (loop, saved) = try prepare { _ in }
-    return TrainingPlan(loop, resumesFrom: saved, free: try run.freeSpace())
+  public func plan(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> TrainingPlan {
+    let (loop, saved) = try prepare(report)
+    return TrainingPlan(loop, resumesFrom: saved?.state, free: try run.freeSpace())
   }
 
   /// Checks everything; the loop, and the state that is there to go on from.
   private func prepare(
     _ report: @escaping (TrainingEvent) -> Void
-  ) throws(TrainingError) -> (TrainingLoop, TrainingState?) {
+  ) throws(TrainingError) -> (TrainingLoop, RunDirectory.SavedState?) {
     let data = try TrainingData(options)
     let (start, note) = try Checkpoint.starting(options, classes: data.classes)
     if let note { report(.note(note)) }
@@ -111,7 +114,11 @@ public struct Finetuner {
     if run.exists && resume == .never { throw .cause(PlatformError.exists(path: run.path)) }
     if run.exists && !run.canBegin { try run.check(settings: options.json) }
     try run.checkSpace(loop.neededSpace)
-    return (loop, run.hasState ? try TrainingState(path: run.state, for: loop.state) : nil)
+    let saved = try run.savedState(for: loop.state)
+    if let saved, let fault = saved.fault {
+      report(.warning(run.warning(of: fault, goingOnFrom: saved.state, steps: loop.steps)))
+    }
+    return (loop, saved)
   }
 
   /// Why the run is to stop at the next boundary, if it is.

@@ -1,4 +1,4 @@
-import Checkpoints
+import ChestXray
 import Foundation
 import Platform
 
@@ -11,10 +11,11 @@ import Platform
 ///     events.jsonl        an object an event, with times
 ///     events.out.tfevents.…  the same numbers for TensorBoard, with times
 ///     checkpoints/        best.safetensors (lowest validation loss), best-auroc.safetensors (highest mean AUROC),
-///                         last.safetensors, step-N.safetensors, last.state.safetensors
+///                         last.safetensors, step-N.safetensors, last.state.safetensors, previous.state.safetensors
 ///
 /// Invariant: `last.state.safetensors` is written last of all that an epoch, or a stop, writes. Whatever stands in the other files
-/// behind it is cut off when the run goes on, and done again, to the same bytes.
+/// behind it is cut off when the run goes on, and done again, to the same bytes. At every moment a whole state stands under its name or
+/// that of the one before it (`RunDirectory+State`).
 struct RunDirectory {
   let path: String
   /// Bytes that may still be written at a path.
@@ -26,19 +27,20 @@ struct RunDirectory {
   var bestAUROCCheckpoint: String { path + "/checkpoints/best-auroc.safetensors" }
   var lastCheckpoint: String { path + "/checkpoints/last.safetensors" }
   var state: String { path + "/checkpoints/last.state.safetensors" }
+  var previousState: String { path + "/checkpoints/previous.state.safetensors" }
   /// The weights behind `steps` steps of the run.
   func stepCheckpoint(_ steps: Int) -> String { path + "/checkpoints/step-\(steps).safetensors" }
   private var settingsPath: String { path + "/settings.json" }
   private var metricsPath: String { path + "/metrics.csv" }
-  private var eventsPath: String { path + "/events.jsonl" }
+  var eventsPath: String { path + "/events.jsonl" }
 
   init(path: String) { self.path = path }
 
   /// Whether something stands at the path.
   var exists: Bool { FileManager.default.fileExists(atPath: path) }
 
-  /// Whether a training state stands in it.
-  var hasState: Bool { FileManager.default.fileExists(atPath: state) }
+  /// Whether a training state stands in it, whole or not.
+  var hasState: Bool { [state, previousState].contains(where: somethingStands) }
 
   /// Whether a run was begun in it, of which nothing may be saved yet.
   var isBegun: Bool { FileManager.default.fileExists(atPath: settingsPath) }
@@ -51,7 +53,7 @@ struct RunDirectory {
 
   /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
-    let names = lists.map { ($0 as NSString).lastPathComponent }
+    let names = lists.map(fileName)
     let areOwn = Set(names).count == names.count
     do {
       try createFolder(path + "/checkpoints")
@@ -164,7 +166,7 @@ struct RunDirectory {
 
   // MARK: Going on
 
-  /// Removes what a run that was killed wrote behind `state`, its last: events, TensorBoard's numbers, and files that never got their names. Later epochs'
+  /// Removes what a run that was killed wrote behind `state`, from which it goes on: events, TensorBoard's numbers, and files that never got their names. Later epochs'
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
     do {
@@ -186,12 +188,15 @@ struct RunDirectory {
 
   private func removeLitter() throws(PlatformError) {
     for folder in [path, path + "/checkpoints", path + "/lists"] {
+      let names: [String]
       do {
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where Self.isLitter(name) {
-          try FileManager.default.removeItem(atPath: folder + "/" + name)
-        }
+        names = try FileManager.default.contentsOfDirectory(atPath: folder)
       } catch {
-        throw .writeFailed(path: folder, errno: EIO)
+        throw .unreadable(path: folder, errno: EIO)
+      }
+      for name in names.sorted() where Self.isLitter(name) {
+        let path = folder + "/" + name
+        guard unlink(path) == 0 else { throw .writeFailed(path: path, errno: errno) }
       }
     }
   }

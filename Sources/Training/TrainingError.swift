@@ -23,6 +23,8 @@ public enum TrainingError: DiagnosedError {
   case notARun(path: String)
   case nothingToResume(path: String)
   case damagedState(path: String, reason: String)
+  /// What is wrong with the last state, and with the one before it.
+  indirect case damagedStates(TrainingError, previous: TrainingError)
   /// Everything up to `step` steps behind `epochs` epochs is saved.
   case interrupted(by: Interruption.Reason, run: String, epochs: Int, step: Int)
   /// Training step `step` of `epoch` (both from 1), or, where step is 0, the validation behind the epoch, met a number that is not
@@ -89,6 +91,12 @@ public enum TrainingError: DiagnosedError {
         id: "run.damaged-state", exit: .badData, message: "the training state \(path.printable) is damaged: \(reason)",
         hint: "restore the file from a copy, or begin again from checkpoints/best.safetensors with --weights",
         file: path)
+    case .damagedStates(let last, let previous):
+      Diagnosis(
+        id: "run.damaged-state", exit: .badData,
+        message: "\(last.diagnosis.message); and of the state before it: \(previous.diagnosis.message)",
+        hint: "restore one of both from a copy, or begin again from checkpoints/best.safetensors with --weights",
+        file: last.diagnosis.file, details: [])
     case .interrupted(let reason, let run, let epochs, let step):
       Diagnosis(
         id: "run.interrupted", exit: reason == .signal(2) ? .interruptedByKeyboard : .interrupted,

@@ -3,12 +3,12 @@ import Engine
 import Platform
 
 extension TrainingLoop {
-  /// Bytes that the run may need on its disk at once: three checkpoints and a state, with 64 KiB of header and text for each.
+  /// Bytes that the run may need on its disk at once: three checkpoints and two states, with 64 KiB of header and text for each.
   var neededSpace: Int {
     let layout = state.weights.layout
     let averaged = state.average == nil ? 0 : layout.count
-    let values = 3 * layout.count + layout.count + 2 * layout.trainedCount + averaged
-    return values * MemoryLayout<Float>.size + 4 * 64 << 10
+    let values = 3 * layout.count + 2 * (layout.count + 2 * layout.trainedCount + averaged)
+    return values * MemoryLayout<Float>.size + 5 * 64 << 10
   }
 
   /// Saves everything up to the step that was taken last, and ends the run.
@@ -27,15 +27,23 @@ extension TrainingLoop {
     try saveState()
   }
 
+  /// The one before it is kept as the previous state. That of a stop is not: so what a run leaves does not depend on where it was stopped.
   mutating func saveState() throws(TrainingError) {
     state.scalarBytes = scalars?.size ?? 0
     state.moments = session.readMoments()
     try run.checkSpace(neededSpace)
     do {
-      try state.save(to: run.state)
+      try state.save(to: run.state, keepingOldAs: keepsLastState ? run.previousState : nil)
     } catch {
       throw .cause(error)
     }
+    keepsLastState = isPlanned(state)
+  }
+
+  /// Whether a run without stops saves its state here: behind an epoch, or behind every so many steps.
+  func isPlanned(_ state: TrainingState) -> Bool {
+    if state.step == 0 { return state.epoch > 0 }
+    return options.checkpointEvery.map { (state.epoch * steps + state.step) % $0 == 0 } ?? false
   }
 
   func save(_ weights: Weights, to path: String) throws(TrainingError) {

@@ -24,6 +24,8 @@ struct TrainingLoop {
   /// TensorBoard's file, once the run directory is there.
   var scalars: ScalarLog?
   let report: (TrainingEvent) -> Void
+  /// Whether the last state on the disk is one that a run without stops saves too: those are kept when the next one comes.
+  var keepsLastState = false
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
   /// Why images were skipped, by their paths; each was told once.
@@ -80,6 +82,7 @@ struct TrainingLoop {
   /// Runs the epochs that `state` leaves; returns the last state.
   mutating func train(from state: TrainingState) throws(TrainingError) -> TrainingState {
     self.state = state
+    keepsLastState = isPlanned(state)
     session.load(state.weights)
     session.load(state.moments)
     metrics = try run.metrics(epochs: state.epoch)

@@ -56,7 +56,7 @@ public struct TrainingPlan: Sendable {
   ///     training    78468 images, 4905 steps of 16 an epoch
   ///     validation  11219 images
   ///     epochs      100, 490500 steps
-  ///     run         runs/2026-11-26-1, new; 168 MB of disk, 71000 MB free
+  ///     run         runs/2026-11-26-1, new; 253 MB of disk, 71000 MB free
   ///
   ///     class                 training: +         −         ? validation: +         −         ?
   ///     Atelectasis                  7996     70472         0          1119     10100         0

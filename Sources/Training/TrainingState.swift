@@ -33,11 +33,11 @@ struct TrainingState: Equatable {
   /// Epochs since the one with the lowest validation loss.
   var badEpochs: Int { epoch - bestEpoch }
 
-  /// Writes the state to `path`, whole or not at all, over an earlier one.
+  /// Writes the state to `path`, whole or not at all, over an earlier one, which gets the name `old`, if that is given.
   ///
   /// A safetensors file: the flat weights and moments as tensors, the counters as JSON in its metadata, with the SHA-256 of
   /// the tensors' bytes. Doubles are written so that they read back equal.
-  func save(to path: String) throws(PlatformError) {
+  func save(to path: String, keepingOldAs old: String? = nil) throws(PlatformError) {
     let blocks = [weights.values, moments.first, moments.second] + (average.map { [$0.weights.values] } ?? [])
     let tensors = zip(Self.names(withAverage: average != nil), blocks).map { name, values in
       (name, HostTensor(values, shape: [values.count]))
@@ -57,8 +57,7 @@ struct TrainingState: Equatable {
     ]
     try Safetensors.write(
       tensors: tensors.map { (name: $0.0, tensor: $0.1) }, metadata: metadata.map { (key: $0.0, value: $0.1) },
-      to: path,
-      overwriting: true)
+      to: path, overwriting: true, keepingOldAs: old)
   }
 
   /// Reads the state at `path` for the run that would begin with `fresh`, whose settings, not whose progress, are taken.

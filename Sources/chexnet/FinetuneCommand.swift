@@ -16,8 +16,9 @@ struct FinetuneCommand: ParsableCommand {
 
       The run directory holds settings.json, metrics.csv, events.jsonl and in checkpoints best.safetensors (of the lowest
       validation loss), best-auroc.safetensors (of the highest mean AUROC) and last.safetensors. The same command again goes
-      on where the run stopped; Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 save at the next step and exit with 130 or 75.
-      --epochs, --stop-after-bad-epochs, --checkpoint-every and --max-time may be others then.
+      on where the run stopped (last.state.safetensors), or, should that be damaged, from previous.state.safetensors.
+      Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 save at the next step and exit with 130 or 75. --epochs,
+      --stop-after-bad-epochs, --checkpoint-every and --max-time may be others then.
       """)
 
   @Option(
@@ -213,7 +214,9 @@ struct FinetuneCommand: ParsableCommand {
       named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
     let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
     if dryRun {
-      let plan = try finetuner.plan()
+      let plan = try finetuner.plan { event in
+        if case .warning(let text) = event { standardError("warning: \(text)\n") }
+      }
       return json ? printJSON(plan.json) : print(plan.text)
     }
     let line = ProgressLine(progress)
@@ -285,6 +288,9 @@ struct FinetuneCommand: ParsableCommand {
   private func show(_ event: TrainingEvent, _ line: ProgressLine, _ pace: inout Pace) {
     switch event {
     case .note(let text): line.line(text)
+    case .warning(let text):
+      line.clear()
+      standardError("warning: \(text)\n")
     case .step(let epoch, let step, let steps, let loss, let images, let waited):
       pace.step(step, images: images, waited: waited)
       line.show(

@@ -57,7 +57,7 @@ struct MeasuredPrecision: Equatable {
   }
 
   func save(to path: String = path) throws(PlatformError) {
-    try createFolder((path as NSString).deletingLastPathComponent)
+    try createFolder(folder(of: path))
     try AtomicFile.write(json.text(pretty: true) + "\n", to: path, overwriting: true)
   }
 

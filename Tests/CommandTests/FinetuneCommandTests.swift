@@ -16,6 +16,7 @@ import Testing
         files == [
           "checkpoints", "checkpoints/best-auroc.safetensors", "checkpoints/best.safetensors",
           "checkpoints/last.safetensors", "checkpoints/last.state.safetensors",
+          "checkpoints/previous.state.safetensors",
           "environment.json", "events.jsonl", "lists", "lists/train_list.txt", "lists/val_list.txt", "metrics.csv",
           "settings.json",
         ])

@@ -9,7 +9,7 @@ import Testing
   private static let environment = ProcessInfo.processInfo.environment
   /// How many times a run is killed, and how many times it is interrupted.
   private static let kills = environment["CHEXNET_SOAK_KILLS"].flatMap { Int($0) } ?? 20
-  private static let interruptions = environment["CHEXNET_SOAK_INTERRUPTIONS"].flatMap { Int($0) } ?? 10
+  private static let interruptions = environment["CHEXNET_SOAK_INTERRUPTIONS"].flatMap { Int($0) } ?? 25
   private static let seed = environment["CHEXNET_SOAK_SEED"].flatMap { UInt64($0) } ?? 1
 
   /// Everything that has a state of its own is on. Eighteen images are five steps an epoch.
@@ -20,16 +20,6 @@ import Testing
       "--plateau-patience", "0", "--warmup-epochs", "2", "--freeze-epochs", "1", "--ema", "0.9", "--clip-norm", "1",
       "--stop-after-bad-epochs", "2", "--checkpoint-every", "3", "--loss", "weighted-bce", "--progress", "none",
     ]
-  }
-
-  /// A folder for runs: in memory, where there is such a place, for what costs time in these runs is the waiting for disks.
-  private func inFolder(_ body: (String) throws -> Void) throws {
-    let memory = "/dev/shm"
-    guard access(memory, W_OK) == 0 else { return try inTemporaryFolder(body) }
-    let folder = memory + "/chexnet-tests-" + UUID().uuidString
-    try createFolder(folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try body(folder)
   }
 
   /// A run that nobody stopped, and the seconds that it took.
@@ -43,7 +33,7 @@ import Testing
   }
 
   @Test func `a run that is killed at any moment goes on to the same bytes`() throws {
-    try inFolder { folder in
+    try inMemoryFolder { folder in
       let seconds = try whole(folder)
       var random = CounterRandom(seed: Self.seed, purpose: .shuffle)
       var (killed, runs) = (0, 0)
@@ -67,14 +57,14 @@ import Testing
           killedHere += 1
           killed += 1
         }
-        try compare(
+        try compareRuns(
           folder + "/" + name, with: folder + "/whole", "\(name) of seed \(Self.seed), killed \(killedHere) times")
       }
     }
   }
 
   @Test func `a run that a signal interrupts at any moment says so and goes on to the same bytes`() throws {
-    try inFolder { folder in
+    try inMemoryFolder { folder in
       let seconds = try whole(folder)
       var random = CounterRandom(seed: Self.seed, purpose: .augmentation)
       for number in 0..<Self.interruptions {
@@ -105,43 +95,8 @@ import Testing
         }
         let rest = try Executable.run(finetune(folder, "run-\(number)"))
         #expect(rest.status == 0, "\(what): \(rest.err)")
-        try compare(run, with: folder + "/whole", what)
+        try compareRuns(run, with: folder + "/whole", what)
       }
-    }
-  }
-
-  private func compare(_ run: String, with whole: String, _ what: String) throws {
-    func files(_ folder: String) throws -> [String] {
-      try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
-    }
-    func isClocked(_ name: String) -> Bool {
-      name.hasPrefix("events.") || name == "environment.json" || name == "settings.json"
-    }
-    let names = try files(whole).filter { !isClocked($0) }
-    let found = try files(run).filter { !isClocked($0) }
-    #expect(found == names, "\(what): other files, \(found)")
-    for name in names where name.contains(".") {
-      let (found, expected) = (
-        try FileReader.contents(of: run + "/" + name), try FileReader.contents(of: whole + "/" + name)
-      )
-      #expect(found == expected, "\(what): \(name) differs")
-    }
-    #expect(try epochs(run) == epochs(whole), "\(what): other epochs in events.jsonl")
-    // TensorBoard's file has times, of eight bytes each.
-    func scalars(_ folder: String) throws -> [Int] {
-      try files(folder).filter { $0.hasPrefix("events.out.tfevents.") }.map {
-        try FileReader.contents(of: folder + "/" + $0).count
-      }
-    }
-    #expect(try scalars(run) == scalars(whole), "\(what): other points for TensorBoard")
-  }
-
-  /// The epochs and saved steps that `events.jsonl` tells, in its order, with what they came to.
-  private func epochs(_ run: String) throws -> [JSONValue] {
-    try String(contentsOfFile: run + "/events.jsonl", encoding: .utf8).split(separator: "\n").compactMap { line in
-      var event = try JSONValue.parse(String(line)).object ?? JSONObject()
-      event["time"] = nil
-      return ["epoch", "checkpoint"].contains(event["event"]?.string) ? .object(event) : nil
     }
   }
 }

@@ -53,6 +53,20 @@ import Testing
     }
   }
 
+  @Test func `the folder of a path is what stands before its last name, however short that is`() {
+    for (path, expected) in [
+      ("a/b", "a"), ("a/bc/", "a"), ("b", ""), ("", ""), ("/b", "/"), ("/", "/"), ("a//b", "a"), ("/a/b//", "/a"),
+    ] {
+      #expect(folder(of: path) == expected, "\(path)")
+    }
+  }
+
+  @Test func `an input/output error is exit 74, whatever met it`() {
+    #expect(PlatformError.cannotCreate(path: "x", errno: EIO).diagnosis.exit == .inputOutput)
+    #expect(PlatformError.writeFailed(path: "x", errno: EIO).diagnosis.exit == .inputOutput)
+    #expect(PlatformError.cannotCreate(path: "x", errno: EACCES).diagnosis.exit == .cannotCreate)
+  }
+
   @Test func `a folder that does not exist is exit 73`() {
     #expect(throws: PlatformError.cannotCreate(path: "no/such/folder/file", errno: ENOENT)) {
       try AtomicFile.write("x", to: "no/such/folder/file", overwriting: false)

@@ -7,3 +7,7 @@ public let builtExecutable = URL(fileURLWithPath: ProcessInfo.processInfo.argume
 
 /// Makes `builtExecutable` what is started to read HDF5 files: the test runner itself does not know how.
 let startsBuiltExecutable: Void = { ChildProcess.program = builtExecutable }()
+
+/// The library of `Tests/FaultyDisk`, which was built beside it.
+public let builtFaultyDisk = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
+  .appendingPathComponent("libFaultyDisk.so").path

@@ -84,6 +84,26 @@ import Testing
     }
   }
 
+  @Test func `a warning says what is done again from the state before the last one`() throws {
+    try inTemporaryFolder { folder in
+      let run = RunDirectory(path: folder)
+      let fault = TrainingError.damagedState(path: run.state, reason: "…")
+      func again(_ state: TrainingState) -> String? {
+        run.warning(of: fault, goingOnFrom: state, steps: 4).split(separator: "; to be done again: ").last.map(
+          String.init)
+      }
+      #expect(again(state(epoch: 1, step: 2)) == "what followed")
+      try run.note("epoch", state(epoch: 3, step: 0))
+      try run.note("interrupted", state(epoch: 3, step: 1))
+      #expect(again(state(epoch: 3, step: 1)) == "nothing")
+      #expect(again(state(epoch: 3, step: 0)) == "1 step")
+      #expect(again(state(epoch: 2, step: 1)) == "1 epoch")
+      #expect(again(state(epoch: 0, step: 3)) == "2 epochs, 2 steps")
+      try run.note("epoch", state(epoch: 4, step: 0))
+      #expect(again(state(epoch: 3, step: 4)) == "the validation of epoch 4")
+    }
+  }
+
   @Test func `rows of epochs that the state does not have are cut off, and missing ones are an error`() throws {
     try inTemporaryFolder { folder in
       let run = RunDirectory(path: folder)

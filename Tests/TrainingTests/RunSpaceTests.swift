@@ -38,16 +38,16 @@ import Testing
     return nil
   }
 
-  @Test func `without room for three checkpoints and a state nothing is made, and both sizes are told`() throws {
+  @Test func `without room for three checkpoints and two states nothing is made, and both sizes are told`() throws {
     try inTemporaryFolder { folder in
       var finetuner = try finetuner(folder, "run")
       finetuner.run.spaceLeft = { _ throws(PlatformError) in 1234 }
       let found = try #require(diagnosis(finetuner))
       #expect(found.id == "output.disk-full")
       #expect(found.exit == .inputOutput)
-      // Three checkpoints, and weights, average and two moments of a state, four bytes each: 262144 bytes are for headers.
+      // Three checkpoints, and weights, average and two moments of two states, four bytes each: 327680 bytes are for headers.
       let layout = try ParameterLayout(#require(DenseNetArchitecture(parsing: "2:1,1", classCount: 14)))
-      let needed = 4 * (5 * layout.count + 2 * layout.trainedCount) + 262_144
+      let needed = 4 * (7 * layout.count + 4 * layout.trainedCount) + 327_680
       #expect(found.message.contains("\(needed) bytes are needed, 1234 are free"))
       #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
       finetuner.run.spaceLeft = { _ throws(PlatformError) in needed }

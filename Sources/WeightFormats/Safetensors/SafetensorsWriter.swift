@@ -34,10 +34,10 @@ public struct SafetensorsWriter: ~Copyable {
     next += 1
   }
 
-  /// Finishes the file.
-  public consuming func commit() throws(PlatformError) {
+  /// Finishes the file. `old`: a name for what had its name (`AtomicFile.commit`).
+  public consuming func commit(keepingOldAs old: String? = nil) throws(PlatformError) {
     precondition(next == entries.count, "\(entries.count - next) tensors are missing")
-    try file.commit()
+    try file.commit(keepingOldAs: old)
   }
 
   /// Finishes the file, with other metadata than it began with, which must be as long as those: digests of the tensors, say.
@@ -71,10 +71,11 @@ public struct SafetensorsWriter: ~Copyable {
 }
 
 extension Safetensors {
-  /// Writes `tensors` and `metadata` to `path`, whole or not at all: in the order given, but wider element types first.
+  /// Writes `tensors` and `metadata` to `path`, whole or not at all: in the order given, but wider element types first. `old`: a name for
+  /// what had the path (`AtomicFile.commit`).
   public static func write(
     tensors: [(name: String, tensor: HostTensor)], metadata: [(key: String, value: String)], to path: String,
-    overwriting: Bool
+    overwriting: Bool, keepingOldAs old: String? = nil
   ) throws(PlatformError) {
     let sizes = Set(tensors.map(\.tensor.elementType.size)).sorted(by: >)
     let ordered = sizes.flatMap { size in tensors.filter { $0.tensor.elementType.size == size } }
@@ -82,6 +83,6 @@ extension Safetensors {
       entries: ordered.map { ($0.name, $0.tensor.elementType, $0.tensor.shape) }, metadata: metadata, to: path,
       overwriting: overwriting)
     for (_, tensor) in ordered { try writer.append(tensor.bytes) }
-    try writer.commit()
+    try writer.commit(keepingOldAs: old)
   }
 }
