@@ -3,17 +3,6 @@ import Platform
 import TestSupport
 import Testing
 
-/// Calls `body` with a new folder: in memory, where there is such a place, for what costs time in short runs is the
-/// waiting for disks.
-func inMemoryFolder(_ body: (String) throws -> Void) throws {
-  let memory = "/dev/shm"
-  guard access(memory, W_OK) == 0 else { return try inTemporaryFolder(body) }
-  let folder = memory + "/chexnet-tests-" + UUID().uuidString
-  try createFolder(folder)
-  defer { try? FileManager.default.removeItem(atPath: folder) }
-  try body(folder)
-}
-
 /// Expects the run directory `run` to have the files of `whole`, a run that nobody stopped, and their bytes, but for
 /// what a clock decides.
 func compareRuns(_ run: String, with whole: String, _ what: String) throws {
