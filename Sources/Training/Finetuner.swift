@@ -93,6 +93,9 @@ public struct Finetuner {
       try run.create(settings: options.json, lists: [options.trainList, options.validationList])
       try run.note("started", loop.state)
     }
+    let (end, note) = JobEnd.told(by: ProcessInfo.processInfo.environment)
+    if let note { report(.note(note)) }
+    loop.jobEnd = end
     return summary(try loop.train(from: state), wasFinished: false)
   }
 
@@ -121,7 +124,7 @@ public struct Finetuner {
     return (loop, saved)
   }
 
-  /// Why the run is to stop at the next boundary, if it is.
+  /// Why the run is to stop at the next boundary, if it is; its job's end is left to the loop, which knows how long saving takes.
   var reasonToStop: Interruption.Reason? {
     if let signal = Interruption.received { return .signal(signal) }
     if let seconds = options.maxSeconds, ContinuousClock.now - began >= .seconds(seconds) { return .time }

@@ -11,11 +11,14 @@ public enum Interruption {
     case signal(Int32)
     /// The time that it was given is over.
     case time
+    /// The job that it is a part of will soon be over.
+    case jobEnd
 
     public var description: String {
       switch self {
       case .signal(let number): "signal \(number)"
       case .time: "--max-time"
+      case .jobEnd: "the job's end (\(JobEnd.variable))"
       }
     }
   }

@@ -22,6 +22,7 @@ extension TrainingLoop {
     state.schedule.endEpoch(validationLoss: validationLoss)
     if summary.isBest { (state.bestLoss, state.bestEpoch) = (validationLoss, state.epoch) }
     if summary.isBestAUROC { (state.bestAUROC, state.bestAUROCEpoch) = (scores.mean, state.epoch) }
+    let began = ContinuousClock.now
     metrics.append(summary.metricsRow)
     try run.write(metrics: metrics, header: EpochSummary.metricsHeader(checkpoint.metadata.classes))
     if summary.isBest { try save(state.chosenWeights, to: run.bestCheckpoint) }
@@ -30,6 +31,7 @@ extension TrainingLoop {
     try log(summary.scalars)
     try run.note("epoch", state, summary.event)
     try saveState()
+    jobEnd?.saved(in: ContinuousClock.now - began)
     report(.epoch(summary))
     if let failure = training.source.cache?.failure, !hasReportedCache {
       hasReportedCache = true
@@ -41,6 +43,7 @@ extension TrainingLoop {
   /// leaves the epoch with all its steps done: the run goes on with its validation.
   private mutating func validate() throws(TrainingError) -> (loss: Double, scores: Scores) {
     predictor.load(state.chosenWeights)
+    jobEnd?.stepped(in: .zero)
     var predictions = Predictions(findings: checkpoint.metadata.classes, table: validation.table)
     var (sum, known) = (0.0, 0)
     var reason: Interruption.Reason?
@@ -48,7 +51,7 @@ extension TrainingLoop {
     do {
       try predictor.predict(validation, skipped: { skipped.append($0) }) {
         (index, prediction) throws(EvaluationError) in
-        reason = finetuner.reasonToStop
+        reason = reasonToStop
         if let reason {
           throw .cause(TrainingError.interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step))
         }

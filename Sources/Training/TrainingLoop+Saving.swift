@@ -21,10 +21,12 @@ extension TrainingLoop {
 
   /// Saves the weights behind the step that was taken last, and the state.
   mutating func saveStep() throws(TrainingError) {
+    let began = ContinuousClock.now
     state.weights = session.readWeights()
     try save(state.weights, to: run.stepCheckpoint(state.epoch * steps + state.step))
     try run.note("checkpoint", state)
     try saveState()
+    jobEnd?.saved(in: ContinuousClock.now - began)
   }
 
   /// The one before it is kept as the previous state. That of a stop is not: so what a run leaves does not depend on where it was stopped.

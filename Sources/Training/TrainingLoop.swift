@@ -26,6 +26,8 @@ struct TrainingLoop {
   let report: (TrainingEvent) -> Void
   /// Whether the last state on the disk is one that a run without stops saves too: those are kept when the next one comes.
   var keepsLastState = false
+  /// Where a batch system will end the run.
+  var jobEnd: JobEnd?
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
   /// Why images were skipped, by their paths; each was told once.
@@ -94,6 +96,11 @@ struct TrainingLoop {
     return self.state
   }
 
+  /// Why the run is to stop at the next boundary, if it is.
+  var reasonToStop: Interruption.Reason? {
+    finetuner.reasonToStop ?? (jobEnd?.isNear() == true ? .jobEnd : nil)
+  }
+
   private mutating func trainEpoch() throws(TrainingError) {
     let epoch = state.epoch
     let order = BatchLoader.shuffledOrder(count: training.count, seed: options.seed, epoch: epoch)
@@ -101,9 +108,11 @@ struct TrainingLoop {
       training, order: Array(order[min(state.step * stepSize, order.count)...]), batchSize: options.batchSize,
       augmentation: options.imageAugmentation, seed: options.seed, epoch: epoch, pool: finetuner.pool)
     while state.step < steps {
-      if let reason = finetuner.reasonToStop { try stop(reason) }
+      if let reason = reasonToStop { try stop(reason) }
       let images = order[state.step * stepSize..<min((state.step + 1) * stepSize, order.count)]
+      let began = ContinuousClock.now
       let waited = try takeStep(Array(images), from: loader)
+      jobEnd?.stepped(in: ContinuousClock.now - began)
       report(
         .step(
           epoch: epoch + 1, step: state.step, steps: steps, loss: state.lossSum / Double(max(state.knownCount, 1)),

@@ -46,6 +46,38 @@ import WeightFormats
     }
   }
 
+  @Test func `before its job ends a run saves and says that it can go on, each time a step further`() throws {
+    try inTemporaryFolder { folder in
+      #expect(try Executable.run(SmallDemo.finetune(folder + "/whole", epochs: 1)).status == 0)
+      for step in 1...2 {
+        // The least margin is a minute: it is over from the start, and yet a step is made.
+        let environment = ["SLURM_JOB_END_TIME": "\(Int(Date().timeIntervalSince1970) + 55)"]
+        let output = try Executable.run(
+          SmallDemo.finetune(folder + "/run", epochs: 1) + ["--json"], environment: environment)
+        #expect(output.status == 75, "\(output.err)")
+        #expect(output.err.contains("the job ends at 20"))
+        let message = try #require(try output.error()["message"]?.string)
+        #expect(
+          message.contains("interrupted by the job's end (SLURM_JOB_END_TIME); saved behind epoch 0, step \(step)"))
+      }
+      let late = try Executable.run(
+        SmallDemo.finetune(folder + "/run", epochs: 1),
+        environment: ["SLURM_JOB_END_TIME": "\(Int(Date().timeIntervalSince1970) + 3600)"])
+      #expect(late.status == 0, "\(late.err)")
+      // The states of stops leave no previous one.
+      try compareRuns(folder + "/run", with: folder + "/whole", "stopped twice")
+    }
+  }
+
+  @Test(arguments: ["", "tomorrow", "-5", "1e9", "1700000000", "99999999999999999999"])
+  func `an end of the job that is no time, or over, is ignored and told`(end: String) throws {
+    try inTemporaryFolder { folder in
+      let output = try Executable.run(
+        SmallDemo.finetune(folder + "/run", epochs: 1), environment: ["SLURM_JOB_END_TIME": end])
+      #expect(output.status == 0 && output.err.contains("SLURM_JOB_END_TIME is ignored: "), "\(output.err)")
+    }
+  }
+
   @Test(arguments: ["90", "1:60", "0:00", "-1:00", "1:2:3:4", "a:b"])
   func `a time that is none is a usage error`(time: String) throws {
     #expect(try Executable.run(SmallDemo.finetune("nowhere") + ["--max-time", time]).status == 64)
