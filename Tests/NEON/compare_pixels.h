@@ -94,6 +94,32 @@ static int compare_resize(const ck_pixels *mine, const ck_pixels *reference, ptr
   return failed;
 }
 
+/// Rows of maps: `count` values of −4 … 4.
+static float *random_row(ptrdiff_t count) {
+  float *row = malloc((size_t)count * sizeof *row);
+  for (ptrdiff_t i = 0; i < count; i++) row[i] = (float)random_below(8001) / 1000 - 4;
+  return row;
+}
+
+static int compare_map_rows(const ck_pixels *mine, const ck_pixels *reference, ptrdiff_t count) {
+  float *above = random_row(count), *below = random_row(count), *row = random_row(count), *other = random_row(count);
+  memcpy(other, row, (size_t)count * sizeof *row);
+  mine->add_mixed(row, above, below, 0.3f, count);
+  reference->add_mixed(other, above, below, 0.3f, count);
+  int failed = memcmp(row, other, (size_t)count * sizeof *row) != 0;
+  if (failed) printf("add_mixed of %td: another bit\n", count);
+  uint8_t *found = random_bytes(count, 1), *expected = random_bytes(count, 1);
+  mine->gray8(found, row, -3, 40, count);
+  reference->gray8(expected, row, -3, 40, count);
+  failed |= differ("gray8", found, expected, count, count, 1);
+  found = random_bytes(2 * count, 2), expected = random_bytes(2 * count, 2);
+  mine->gray16(found, row, -3, 9000, count);
+  reference->gray16(expected, row, -3, 9000, count);
+  failed |= differ("gray16", found, expected, 2 * count, count, 1);
+  free(above), free(below), free(row), free(other);
+  return failed;
+}
+
 /// Returns how many comparisons failed.
 static int compare_pixels(ck_level level) {
   ck_pixels reference = ck_pixels_of(CK_REFERENCE), mine = ck_pixels_of(level);
@@ -105,6 +131,7 @@ static int compare_pixels(ck_level level) {
       failed += compare_resize(&mine, &reference, width, height, 1);
       failed += compare_resize(&mine, &reference, width, height, 3);
     }
+  for (ptrdiff_t count = 1; count <= 100; count++, comparisons++) failed += compare_map_rows(&mine, &reference, count);
   printf("%s, pixels: %d comparisons, %d differ\n", ck_level_name(level), comparisons, failed);
   return failed;
 }
