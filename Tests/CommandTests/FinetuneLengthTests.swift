@@ -15,7 +15,7 @@ import Testing
     return (memory, descriptors)
   }
 
-  @Test func `ten thousand steps hold no more memory and files than the first thousand, and say little`() throws {
+  @Test func `ten thousand steps hold no more memory and files than the second thousand, and say little`() throws {
     try inMemoryFolder { folder in
       // 42 images one by one: 42 steps an epoch.
       let running = try Executable.start(
@@ -33,14 +33,16 @@ import Testing
       #expect(state.contains("\"epoch\":239"))
 
       try #require(seen.count > 100, "too fast to be watched: \(seen.count) looks")
-      // Of the second tenth, when everything is warm, and of the last: the largest, so that what is held for a moment counts as well.
-      func largest(_ part: ArraySlice<(memory: Int, descriptors: Int)>) -> (memory: Int, descriptors: Int) {
-        (part.map(\.memory).max() ?? 0, part.map(\.descriptors).max() ?? 0)
+      // Of the second tenth, when everything is warm, and of the last: half of the looks saw no more memory, and one that met no file which is
+      // open for a moment saw the descriptors that stay.
+      func usual(_ part: ArraySlice<(memory: Int, descriptors: Int)>) -> (memory: Int, descriptors: Int) {
+        (part.map(\.memory).sorted()[part.count / 2], part.map(\.descriptors).min() ?? 0)
       }
       let tenth = seen.count / 10
-      let (early, late) = (largest(seen[tenth..<2 * tenth]), largest(seen.suffix(tenth)))
-      // The metrics of an epoch stay in memory: 239 rows of some 300 bytes, and what the allocator makes of them.
-      #expect(late.memory <= early.memory + max(early.memory / 100, 512), "\(early.memory) KiB became \(late.memory)")
+      let (early, late) = (usual(seen[tenth..<2 * tenth]), usual(seen.suffix(tenth)))
+      // The rows of metrics.csv stay in memory, 239 of some 300 bytes, and are joined to a longer text each epoch: with the allocator's pieces
+      // a third of a MiB. What lost 128 bytes a step would have lost a MiB.
+      #expect(late.memory <= early.memory + 1024, "\(early.memory) KiB became \(late.memory)")
       #expect(late.descriptors <= early.descriptors, "\(early.descriptors) descriptors became \(late.descriptors)")
       #expect(output.err.utf8.count + output.out.utf8.count < 100_000)
     }
