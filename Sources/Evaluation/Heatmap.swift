@@ -10,9 +10,7 @@ public struct Heatmap: Sendable {
   public let probability: Double
   /// Nil where the radiograph was shown in several crops, which have one each.
   public let logit: Float?
-  /// Smallest and largest activation, without the bias and without what is masked.
-  public let minimum: Float
-  public let maximum: Float
+  /// The classifier's, of this finding.
   public let bias: Float
   /// The map in the radiograph's own pixels, without what is masked.
   public let field: ActivationField
@@ -21,9 +19,7 @@ public struct Heatmap: Sendable {
   public let maskedBorder: Int
   /// What the network saw, in pixels of the radiograph: the rectangle around all crops.
   public let window: CropWindow
-  /// Where the activation is largest, in pixels of the radiograph: the centre of the largest cell, or, of several crops, of the largest pixel.
-  public let peak: (x: Double, y: Double)
-  /// Whether that is in an outermost cell of what the network saw, which is a share `borderShare` of it.
+  /// Whether the peak is in an outermost cell of what the network saw; these are a share `borderShare` of it, 0 … 1.
   public let isPeakOnBorder: Bool
   public let borderShare: Double
   /// Where the picture is.
@@ -31,12 +27,15 @@ public struct Heatmap: Sendable {
   /// Where its colours over the radiograph are, if they were asked for.
   public let overlayPath: String?
 
-  /// What stands beside the picture.
+  /// Where the activation is largest, in pixels of the radiograph: the centre of the largest cell, or, of several crops, of the largest pixel.
+  public var peak: (x: Double, y: Double) { field.peak }
+
+  /// What stands beside the picture. The smallest and largest activation are without the bias, and without what is masked.
   public var json: JSONValue {
     [
       "image": .string(image), "finding": .string(finding), "probability": JSONValue(probability),
-      "logit": JSONValue(logit), "bias": JSONValue(bias), "minimum": JSONValue(minimum),
-      "maximum": JSONValue(maximum), "crops": JSONValue(crops), "masked_border": JSONValue(maskedBorder),
+      "logit": JSONValue(logit), "bias": JSONValue(bias), "minimum": JSONValue(field.minimum),
+      "maximum": JSONValue(field.maximum), "crops": JSONValue(crops), "masked_border": JSONValue(maskedBorder),
       "crop_window": [
         "x": JSONValue(window.x), "y": JSONValue(window.y), "width": JSONValue(window.width),
         "height": JSONValue(window.height),

@@ -88,8 +88,8 @@ struct HeatmapDrawing: Sendable {
     let inside = max(1 - 2 * width / window.width, 0) * max(1 - 2 * height / window.height, 0)
     return Heatmap(
       image: path, finding: checkpoint.metadata.classes[label], probability: prediction.probabilities[label],
-      logit: prediction.logits?[label], minimum: field.minimum, maximum: field.maximum, bias: maps[0].bias,
-      field: field, crops: maps.count, maskedBorder: options.maskedBorder, window: window, peak: peak,
+      logit: prediction.logits?[label], bias: maps[0].bias,
+      field: field, crops: maps.count, maskedBorder: options.maskedBorder, window: window,
       isPeakOnBorder: isOnBorder,
       borderShare: 1 - inside, path: name + ".pgm", overlayPath: options.drawsOverlays ? name + ".overlay.png" : nil)
   }

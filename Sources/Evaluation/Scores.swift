@@ -2,27 +2,15 @@ import ChestXray
 import Platform
 import Tensors
 
-/// How the interval around an AUROC is found.
-public enum ConfidenceMethod: Equatable, Sendable {
+/// How the interval around an AUROC is found. The names are those of `--confidence`.
+public enum ConfidenceMethod: String, CaseIterable, Sendable {
   /// From the variance that patients show (`PlacementValues`), on the logit scale.
   case delong
-  /// The same as if every image were of another patient.
-  case delongImages
   /// By drawing patients again (`ClusterBootstrap`).
-  case bootstrap(replicates: Int, seed: UInt64, pool: ThreadPool)
+  case bootstrap
+  /// As `delong`, but as if every image were of another patient.
+  case delongImages = "delong-images"
   case none
-
-  public static func == (a: ConfidenceMethod, b: ConfidenceMethod) -> Bool { a.name == b.name }
-
-  /// As in the document of `--json`; nil for none.
-  public var name: String? {
-    switch self {
-    case .delong: "delong"
-    case .delongImages: "delong-images"
-    case .bootstrap: "bootstrap"
-    case .none: nil
-    }
-  }
 }
 
 /// How well one set of predictions ranks each finding.
@@ -55,8 +43,8 @@ public struct Scores: Equatable, Sendable {
     return defined.isEmpty ? nil : defined.reduce(0, +) / Double(defined.count)
   }
 
-  /// Ranks each finding over the images whose label is known.
-  public init(_ predictions: Predictions, confidence: ConfidenceMethod = .delong) {
+  /// Ranks each finding over the images whose label is known. `pool`: for the bootstrap.
+  public init(_ predictions: Predictions, confidence: ConfidenceMethod = .delong, pool: ThreadPool = ThreadPool()) {
     let clusters = predictions.patientNumbers
     patients = Set(clusters).count
     self.confidence = confidence
@@ -77,9 +65,9 @@ public struct Scores: Equatable, Sendable {
         case .none: nil
         case .delong: delong(patients)
         case .delongImages: delong(nil)
-        case .bootstrap(let replicates, let seed, let pool) where area != nil:
+        case .bootstrap where area != nil:
           ClusterBootstrap.interval(
-            ClusterBootstrap(clusters: clusters, replicates: replicates, seed: seed, pool: pool).aurocs(
+            ClusterBootstrap(clusters: clusters, pool: pool).aurocs(
               scores: predictions.rows.map { $0.probabilities[index] },
               labels: predictions.rows.map { $0.labels[index] == .unknown ? nil : $0.labels[index] == .positive }))
         case .bootstrap: nil
@@ -97,7 +85,7 @@ public struct Scores: Equatable, Sendable {
   public var json: JSONObject {
     JSONObject([
       ("images", JSONValue(images)), ("patients", JSONValue(patients)), ("mean_auroc", JSONValue(mean)),
-      ("confidence", JSONValue(confidence.name)),
+      ("confidence", confidence == .none ? .null : .string(confidence.rawValue)),
       (
         "findings",
         .array(
@@ -147,7 +135,7 @@ public struct EvaluationReport: Sendable {
       lines += zip(labels, columns).map { "\($0) \($1.name.printable)" }
       lines.append("")
     }
-    let single = columns.count == 1 && columns[0].scores.confidence.name != nil ? columns[0].scores : nil
+    let single = columns.count == 1 && columns[0].scores.confidence != .none ? columns[0].scores : nil
     func interval(_ name: String) -> String {
       guard let finding = single?.findings.first(where: { $0.name == name }) else { return "" }
       let text = finding.interval.map { "\(decimals($0.low, 4)) – \(decimals($0.high, 4))" } ?? "n/a"
@@ -194,8 +182,8 @@ extension ConfidenceMethod {
     case .none: nil
     case .delong: "intervals: DeLong's, by patient (\(patients) with \(images) images), on the logit scale"
     case .delongImages: "intervals: DeLong's, as if the \(images) images were of as many patients, on the logit scale"
-    case .bootstrap(let replicates, _, _):
-      "intervals: bootstrap, \(replicates) times the \(patients) patients with their \(images) images"
+    case .bootstrap:
+      "intervals: bootstrap, \(ClusterBootstrap.defaultReplicates) times the \(patients) patients with their \(images) images"
     }
   }
 }

@@ -44,7 +44,7 @@ struct EvaluateCommand: ParsableCommand {
       The 95 % interval around each AUROC: delong (patients are what varies), bootstrap (of patients), delong-images (as if \
       every image were of another patient), or none.
       """)
-  var confidence = Confidence.delong
+  var confidence = ConfidenceMethod.delong
 
   @OptionGroup var deviceOptions: DeviceOptions
   @OptionGroup var outputOptions: OutputOptions
@@ -68,25 +68,9 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  enum Confidence: String, CaseIterable, ExpressibleByArgument {
-    case delong
-    case bootstrap
-    case delongImages = "delong-images"
-    case none
-  }
-
-  private var confidenceMethod: ConfidenceMethod {
-    switch confidence {
-    case .delong: .delong
-    case .bootstrap: .bootstrap(replicates: ClusterBootstrap.defaultReplicates, seed: 1, pool: deviceOptions.pool)
-    case .delongImages: .delongImages
-    case .none: .none
-    }
-  }
-
   private func rescored(_ path: String) throws -> Scores {
     let table = try Evaluator.labelled(list: test, labels: labels)
-    return Scores(try Predictions(path: path, table: table), confidence: confidenceMethod)
+    return Scores(try Predictions(path: path, table: table), confidence: confidence, pool: deviceOptions.pool)
   }
 
   private func evaluated() throws -> EvaluationReport {
@@ -101,7 +85,7 @@ struct EvaluateCommand: ParsableCommand {
       let predicted = try evaluator.predictions(of: checkpoint) { done in
         progress.show(done, of: evaluator.table.samples.count, "evaluating \(path.printable)")
       }
-      columns.append((path, Scores(predicted, confidence: confidenceMethod)))
+      columns.append((path, Scores(predicted, confidence: confidence, pool: deviceOptions.pool)))
       if let predictions { try AtomicFile.write(predicted.csv, to: predictions, overwriting: outputOptions.force) }
     }
     progress.clear()
@@ -111,3 +95,5 @@ struct EvaluateCommand: ParsableCommand {
     return EvaluationReport(columns)
   }
 }
+
+extension ConfidenceMethod: ExpressibleByArgument {}

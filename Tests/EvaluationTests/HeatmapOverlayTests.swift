@@ -62,9 +62,9 @@ import Testing
       for number in 0..<count {
         peaks.add(
           Heatmap(
-            image: "a", finding: "b", probability: 0, logit: 0, minimum: 0, maximum: 1, bias: 0,
+            image: "a", finding: "b", probability: 0, logit: 0, bias: 0,
             field: ActivationField(flat, view: pixel), crops: 1,
-            maskedBorder: masked, window: CropWindow(x: 0, y: 0, width: 7, height: 7), peak: (0, 0),
+            maskedBorder: masked, window: CropWindow(x: 0, y: 0, width: 7, height: 7),
             isPeakOnBorder: number < onBorder, borderShare: 24.0 / 49, path: "", overlayPath: nil))
       }
       return peaks.warning

@@ -51,8 +51,8 @@ import Testing
     let view = ImageView(width: 8, height: 4, window: CropWindow(x: 2, y: 0, width: 4, height: 4))
     let map = ClassActivationMap(height: 1, width: 2, values: [-1, 3], bias: -1, logit: 0)
     let heatmap = Heatmap(
-      image: "folder/a.png", finding: "mass", probability: 0.5, logit: 0, minimum: -1, maximum: 3, bias: -1,
-      field: ActivationField(map, view: view), crops: 1, maskedBorder: 0, window: view.window, peak: (5, 2),
+      image: "folder/a.png", finding: "mass", probability: 0.5, logit: 0, bias: -1,
+      field: ActivationField(map, view: view), crops: 1, maskedBorder: 0, window: view.window,
       isPeakOnBorder: false, borderShare: 0, path: "a.pgm", overlayPath: nil)
     var localization = localization([box("a.png", 3, 0, 3, 4)])
     localization.add(heatmap)

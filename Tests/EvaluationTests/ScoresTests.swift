@@ -117,7 +117,7 @@ private func predictions() -> Predictions {
     #expect(try interval(.delong) == ConfidenceInterval(auroc: byPatient.auroc, variance: byPatient.variance))
     #expect(try interval(.delongImages) == ConfidenceInterval(auroc: byImage.auroc, variance: byImage.variance))
     #expect(try interval(.delong) != interval(.delongImages))
-    let bootstrap = try interval(.bootstrap(replicates: 400, seed: 1, pool: ThreadPool(threads: 2)))
+    let bootstrap = try interval(.bootstrap)
     #expect(bootstrap.low < byPatient.auroc && bootstrap.high > byPatient.auroc)
     let json = Scores(predictions).json
     #expect(json["patients"] == 50 && json["confidence"] == "delong")
