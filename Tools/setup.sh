@@ -19,8 +19,12 @@ missing() {
   for library in "${libraries[@]}"; do
     pkg-config --exists "$library" 2>/dev/null || printf '%s ' "$library"
   done
-  # Opened at run time, so that its headers are not needed.
-  { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q 'libopenblas\.so' || printf 'openblas '
+  # Opened at run time, so that its headers are not needed. No `| grep -q`, which stops reading at its first match:
+  # with pipefail, ldconfig's broken pipe would count as a missing library, once in a while, on a machine with many.
+  case "$({ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null)" in
+    *libopenblas.so*) ;;
+    *) printf 'openblas ' ;;
+  esac
   for file in "${files[@]}"; do
     [ -e "$file" ] || printf '%s ' "$file"
   done
