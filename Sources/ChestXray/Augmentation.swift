@@ -12,10 +12,18 @@ public enum Augmentation: Equatable, Sendable {
   /// Not varied, but ten views of each image: the corners and the centre, and the same of the mirrored image (torchvision's
   /// `TenCrop`). Each is a sample with the image's labels.
   case tenCrop
+  /// The first five of them: the corners and the centre (torchvision's `FiveCrop`).
+  case fiveCrop
   case none
 
-  /// What a network is shown of each image: 10 crops, or 1.
-  public var viewCount: Int { self == .tenCrop ? 10 : 1 }
+  /// What a network is shown of each image: 10 crops, 5, or 1.
+  public var viewCount: Int {
+    switch self {
+    case .tenCrop: 10
+    case .fiveCrop: 5
+    case .cropFlip, .flip, .none: 1
+    }
+  }
 
   /// The aspects, width by height, that a random part can have; their logarithm is uniform.
   static let aspects = 3.0 / 4...4.0 / 3
@@ -31,7 +39,7 @@ public enum Augmentation: Equatable, Sendable {
   /// depend on the image's size.
   func decide(width: Int, height: Int, random: inout CounterRandom) -> Decision {
     switch self {
-    case .tenCrop: preconditionFailure("ten crops are not one decision")
+    case .tenCrop, .fiveCrop: preconditionFailure("several crops are not one decision")
     case .none:
       return Decision(box: nil, isMirrored: false)
     case .flip:

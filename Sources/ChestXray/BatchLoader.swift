@@ -4,7 +4,7 @@ import Tensors
 
 /// Some samples as a network takes them. N samples, L classes.
 public struct Batch: Equatable, Sendable {
-  /// Which samples of the data set these are, N. One that is shown in ten crops stands ten times in a row.
+  /// Which samples of the data set these are, N. One that is shown in several crops stands as often in a row.
   public var samples: [Int]
   /// N.
   public var images: [ImagePixels]
@@ -26,10 +26,12 @@ public struct SkippedImage: Equatable, Sendable {
 
 /// Hands out the batches of one epoch, in order, and prepares one ahead while the caller works.
 ///
-/// A batch is N images, or with ten crops of each 10 · N samples. Images are decoded in parallel; neither order nor bits depend on the number of threads. At most two batches are in
-/// memory, and one image being decoded for each thread.
+/// A batch is N images, or with ten crops of each 10 · N samples. Images are decoded in parallel; neither order nor bits depend on the number of threads.
+/// At most two batches are in memory, and one image being decoded for each thread. Networks of different preprocessing are shown the same images: each
+/// is decoded once, and there is a batch for each preparation.
 public final class BatchLoader {
   private let dataset: Dataset
+  private let preparations: [ImagePreparation]
   private let order: [Int]
   private let batchSize: Int
   private let augmentation: Augmentation
@@ -41,13 +43,16 @@ public final class BatchLoader {
   private var ahead: PendingBatch?
 
   /// `order`: the samples to hand out, by their index in `dataset`; nil for all, as they are listed. For training it is
-  /// `shuffledOrder`, or a rank's or a resumed run's part of it. The last batch can be smaller than the others.
+  /// `shuffledOrder`, or a rank's or a resumed run's part of it. The last batch can be smaller than the others. `preparations`: nil for the
+  /// data set's own.
   public init(
-    _ dataset: Dataset, order: [Int]? = nil, batchSize: Int, augmentation: Augmentation = .none, seed: UInt64 = 0,
+    _ dataset: Dataset, preparations: [ImagePreparation]? = nil, order: [Int]? = nil, batchSize: Int, augmentation: Augmentation = .none, seed: UInt64 = 0,
     epoch: Int = 0, pool: ThreadPool = ThreadPool()
   ) {
     precondition(batchSize > 0, "a batch has at least one sample")
     self.dataset = dataset
+    self.preparations = preparations ?? [dataset.preparation]
+    precondition(!self.preparations.isEmpty, "nobody is shown anything")
     self.order = order ?? Array(0..<dataset.count)
     self.batchSize = batchSize
     self.augmentation = augmentation
@@ -65,11 +70,14 @@ public final class BatchLoader {
   /// The batches of the epoch.
   public var batchCount: Int { (order.count + batchSize - 1) / batchSize }
 
-  /// The next batch; nil after the last.
+  /// The next batch, by the first preparation; nil after the last. Errors: those of `nextOfEach`.
+  public func next() throws(ChestXrayError) -> Batch? { try nextOfEach()?[0] }
+
+  /// The next batch, by each of the preparations; nil after the last.
   ///
   /// Errors: those of `Radiograph.read`, for the first bad image of the batch in its order. Later calls go on behind
   /// it. Where the data set lets bad images be skipped, a batch can have no samples at all.
-  public func next() throws(ChestXrayError) -> Batch? {
+  public func nextOfEach() throws(ChestXrayError) -> [Batch]? {
     guard let batch = ahead ?? begin() else { return nil }
     // Wait before beginning the following one: two at a time would share the threads and hold a third batch.
     let result = batch.wait()
@@ -82,51 +90,58 @@ public final class BatchLoader {
     guard position < order.count else { return nil }
     let samples = Array(order[position..<min(position + batchSize, order.count)])
     position += samples.count
-    let (dataset, augmentation, seed, epoch, pool) = (dataset, augmentation, seed, epoch, pool)
+    let (dataset, preparations, augmentation) = (dataset, preparations, augmentation)
+    let (seed, epoch, pool) = (seed, epoch, pool)
     return PendingBatch {
-      Self.batch(samples, of: dataset, augmentation: augmentation, seed: seed, epoch: epoch, pool: pool)
+      Self.batches(
+        samples, of: dataset, by: preparations, augmentation: augmentation, seed: seed, epoch: epoch, pool: pool)
     }
   }
 
-  private static func batch(
-    _ samples: [Int], of dataset: Dataset, augmentation: Augmentation, seed: UInt64, epoch: Int, pool: ThreadPool
-  ) -> Result<Batch, ChestXrayError> {
-    let results = pool.map(samples.count) {
-      place -> Result<[(pixels: ImagePixels, view: ImageView)], ChestXrayError> in
+  private static func batches(
+    _ samples: [Int], of dataset: Dataset, by preparations: [ImagePreparation], augmentation: Augmentation, seed: UInt64,
+    epoch: Int, pool: ThreadPool
+  ) -> Result<[Batch], ChestXrayError> {
+    let results = pool.map(samples.count) { place -> Result<[[Dataset.Shown]], ChestXrayError> in
       do throws(ChestXrayError) {
-        return .success(try dataset.prepare(samples[place], augmentation: augmentation, seed: seed, epoch: epoch))
+        return .success(
+          try dataset.prepare(
+            samples[place], by: preparations, augmentation: augmentation, seed: seed, epoch: epoch))
       } catch {
         return .failure(error)
       }
     }
-    var batch = Batch(samples: [], images: [], labels: [], views: [], skipped: [])
+    let empty = Batch(samples: [], images: [], labels: [], views: [], skipped: [])
+    var batches = [Batch](repeating: empty, count: preparations.count)
     for (sample, result) in zip(samples, results) {
       switch result {
       case .success(let prepared):
         let labels = dataset.labels(of: sample)
-        for image in prepared {
-          batch.samples.append(sample)
-          batch.labels += labels
-          batch.images.append(image.pixels)
-          batch.views.append(image.view)
+        for (place, images) in prepared.enumerated() {
+          for image in images {
+            batches[place].samples.append(sample)
+            batches[place].labels += labels
+            batches[place].images.append(image.pixels)
+            batches[place].views.append(image.view)
+          }
         }
       case .failure(let error):
         // That memory ran out is no fault of the image.
         guard dataset.skipsBadImages, error.diagnosis.exit != .outOfMemory else { return .failure(error) }
-        batch.skipped.append(SkippedImage(sample: sample, error: error))
+        for place in batches.indices { batches[place].skipped.append(SkippedImage(sample: sample, error: error)) }
       }
     }
-    return .success(batch)
+    return .success(batches)
   }
 }
 
-/// A batch that is being prepared on another thread.
+/// A batch, by each preparation, that is being prepared on another thread.
 private final class PendingBatch: @unchecked Sendable {
   // Written before `done` is signalled, and read after.
-  private var result: Result<Batch, ChestXrayError>?
+  private var result: Result<[Batch], ChestXrayError>?
   private let done = DispatchSemaphore(value: 0)
 
-  init(_ prepare: @escaping @Sendable () -> Result<Batch, ChestXrayError>) {
+  init(_ prepare: @escaping @Sendable () -> Result<[Batch], ChestXrayError>) {
     DispatchQueue.global(qos: .userInitiated).async { [self] in
       result = prepare()
       done.signal()
@@ -134,7 +149,7 @@ private final class PendingBatch: @unchecked Sendable {
   }
 
   /// The batch, once; blocks until it is there.
-  func wait() -> Result<Batch, ChestXrayError> {
+  func wait() -> Result<[Batch], ChestXrayError> {
     done.wait()
     guard let result else { preconditionFailure("a batch was signalled and is not there") }
     return result

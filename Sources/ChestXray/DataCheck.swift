@@ -14,7 +14,17 @@ public struct DataCheck: Sendable {
     public fileprivate(set) var ambiguous: [String] = []
 
     /// How many patients are known; images of which no patient is known are none's.
-    public var patients: Int { Set(table.samples.compactMap(\.patient)).count }
+    public var patients: Int { table.patientCount }
+
+    fileprivate mutating func search(_ folder: ImageFolder) {
+      for sample in table.samples {
+        switch folder.find(sample.image) {
+        case .one(let relative): found.append((sample.image, folder.full(relative)))
+        case .none: missing.append(sample.image)
+        case .several: ambiguous.append(sample.image)
+        }
+      }
+    }
   }
 
   /// A file that no network can be shown.
@@ -23,46 +33,43 @@ public struct DataCheck: Sendable {
     public let error: ChestXrayError
   }
 
-  /// What two lists have in common: a network would be judged by what it has learned from.
-  public struct Overlap: Sendable {
-    public let first: String
-    public let second: String
-    public let images: [String]
-    public let patients: [String]
+  /// What two lists, by their places among the lists, have in common: a network would be judged by what it has learned from.
+  public struct Shared: Sendable {
+    public let first: Int
+    public let second: Int
+    public let overlap: ListOverlap
   }
 
   public private(set) var lists: [List] = []
   /// In the order of the lists.
   public private(set) var badImages: [BadImage] = []
-  /// Files of different names with the same bytes, in the order of the lists.
+  /// Files of different names that decode to the same gray pixels, in the order of the lists.
   public private(set) var copies: [[String]] = []
-  public private(set) var overlaps: [Overlap] = []
+  public private(set) var overlaps: [Shared] = []
   /// Files that were decoded.
   public private(set) var imageCount = 0
+  /// Whether a folder was given.
+  public let looksForImages: Bool
 
   /// Reads `lists`, with the labels of `labels` where that is given, and decodes every image that they name, found in `folder`, on the
-  /// threads of `pool`, every checksum verified. `progress` is told now and then how many of how many are done.
+  /// threads of `pool`, every checksum verified; without a folder no image is looked for. `progress` is told now and then how many of how many are done.
   ///
   /// Errors: those of `LabelTable`, for a list that cannot be read; what is wrong with the images is no error but what was asked for.
   public init(
-    lists paths: [String], labels: String?, folder: ImageFolder, pool: ThreadPool,
+    lists paths: [String], labels: String?, folder: ImageFolder?, pool: ThreadPool,
     progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(ChestXrayError) {
+    looksForImages = folder != nil
     for path in paths {
       // A list of names alone can be checked, too.
       var list = List(path: path, table: try LabelTable(unlabelled: path, labels: labels))
-      for sample in list.table.samples {
-        switch folder.find(sample.image) {
-        case .one(let relative): list.found.append((sample.image, folder.full(relative)))
-        case .none: list.missing.append(sample.image)
-        case .several: list.ambiguous.append(sample.image)
-        }
-      }
+      if let folder { list.search(folder) }
       lists.append(list)
     }
-    for (index, first) in lists.enumerated() {
-      for second in lists[(index + 1)...] {
-        if let overlap = Overlap(first, second) { overlaps.append(overlap) }
+    for first in lists.indices {
+      for second in lists.indices.dropFirst(first + 1) {
+        let overlap = ListOverlap(lists[first].table, lists[second].table)
+        if !overlap.isEmpty { overlaps.append(Shared(first: first, second: second, overlap: overlap)) }
       }
     }
     try checkImages(pool, progress)
@@ -91,12 +98,14 @@ public struct DataCheck: Sendable {
     copies = order.compactMap { digest in names[digest].flatMap { $0.count > 1 ? $0 : nil } }
   }
 
-  /// Of the file's bytes; the error that decoding them gives.
+  /// Of the picture, whatever its file looks like: sides and pixels, of one channel where it is gray; the error that decoding it gives.
   private static func digest(ofImage path: String) -> Result<String, ChestXrayError> {
     do throws(ChestXrayError) {
-      let bytes = try Radiograph.bytes(of: path)
-      _ = try Radiograph.decode(bytes, path: path)
-      return .success(SHA256.hex(of: bytes))
+      let image = try Radiograph.read(path).withoutEqualChannels
+      var digest = MessageDigest(.sha256)
+      Array("\(image.width) \(image.height) \(image.channels)\n".utf8).withUnsafeBytes { digest.update($0) }
+      image.pixels.withUnsafeBytes { digest.update($0) }
+      return .success(digest.finish())
     } catch {
       return .failure(error)
     }
@@ -105,18 +114,6 @@ public struct DataCheck: Sendable {
   /// How many things are wrong.
   public var faultCount: Int {
     lists.reduce(0) { $0 + $1.missing.count + $1.ambiguous.count } + badImages.count + copies.count
-      + overlaps.reduce(0) { $0 + $1.images.count + $1.patients.count }
-  }
-}
-
-extension DataCheck.Overlap {
-  /// Nil where two lists share nothing.
-  fileprivate init?(_ first: DataCheck.List, _ second: DataCheck.List) {
-    func common(_ value: (Sample) -> String?) -> [String] {
-      Set(first.table.samples.compactMap(value)).intersection(second.table.samples.compactMap(value)).sorted()
-    }
-    self.init(
-      first: first.path, second: second.path, images: common { fileName(of: $0.image) }, patients: common(\.patient))
-    if images.isEmpty && patients.isEmpty { return nil }
+      + overlaps.reduce(0) { $0 + $1.overlap.images.count + $1.overlap.patients.count }
   }
 }

@@ -71,24 +71,31 @@ public struct Dataset: Sendable {
     columns.map { column in column.map { table.samples[index].labels[$0] } ?? .unknown }
   }
 
-  /// The sample at `index` as a network is given it, in each of its views: seed, epoch and index decide.
+  /// A view of a sample, as a network is given it.
+  typealias Shown = (pixels: ImagePixels, view: ImageView)
+
+  /// The sample at `index` as each of `preparations` shows it, in each of its views: seed, epoch and index decide. It is decoded once.
   ///
   /// Errors: those of `Radiograph.read`.
   func prepare(
-    _ index: Int, augmentation: Augmentation, seed: UInt64, epoch: Int
-  ) throws(ChestXrayError) -> [(pixels: ImagePixels, view: ImageView)] {
-    if augmentation == .none, source.shortSide == nil {
-      let (prepared, view) = try source.prepared(at: paths[index], preparation)
-      return [(prepared.pixels, view)]
+    _ index: Int, by preparations: [ImagePreparation], augmentation: Augmentation, seed: UInt64, epoch: Int
+  ) throws(ChestXrayError) -> [[Shown]] {
+    if augmentation == .none, source.shortSide == nil, source.cache != nil {
+      return try preparations.map { (preparation) throws(ChestXrayError) in
+        let (prepared, view) = try source.prepared(at: paths[index], preparation)
+        return [(prepared.pixels, view)]
+      }
     }
     let radiograph = try source.radiograph(at: paths[index])
-    var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
-    let prepared =
-      augmentation == .tenCrop
-      ? preparation.tenCrops(of: radiograph)
-      : [preparation.prepare(radiograph, augmentation: augmentation, random: &random)]
-    return prepared.map {
-      ($0.pixels, ImageView(width: radiograph.width, height: radiograph.height, window: $0.window))
+    return preparations.map { preparation in
+      var random = CounterRandom(seed: seed, purpose: .augmentation, epoch: epoch, sample: index)
+      let prepared =
+        augmentation.viewCount > 1
+        ? preparation.crops(of: radiograph, count: augmentation.viewCount)
+        : [preparation.prepare(radiograph, augmentation: augmentation, random: &random)]
+      return prepared.map {
+        ($0.pixels, ImageView(width: radiograph.width, height: radiograph.height, window: $0.window))
+      }
     }
   }
 }

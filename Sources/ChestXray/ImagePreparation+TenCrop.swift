@@ -1,25 +1,25 @@
 extension ImagePreparation {
-  /// Throws `preprocessing` where a radiograph cannot be shown as `augmentation` wants it: ten crops are cut out of an image whose short
+  /// Throws `preprocessing` where a radiograph cannot be shown as `augmentation` wants it: several crops are cut out of an image whose short
   /// side was resized, and are no larger than it.
   public func check(_ augmentation: Augmentation) throws(ChestXrayError) {
-    guard augmentation == .tenCrop else { return }
+    guard augmentation.viewCount > 1 else { return }
     guard case .centerCrop(let resize, let crop) = preprocessing.geometry, crop <= resize else {
       throw .preprocessing(
-        reason: "ten crops need a preprocessing that resizes the short side and crops no more than that")
+        reason: "\(augmentation.viewCount) crops need a preprocessing that resizes the short side and crops no more than that")
     }
   }
 
-  /// The ten crops of torchvision's `TenCrop` behind `Resize`, with its bits and in its order: upper left, upper right, lower left, lower
-  /// right and centre, then the same of the mirrored image.
+  /// The first `count` crops of torchvision's `TenCrop` behind `Resize`, with its bits and in its order: upper left, upper right, lower left,
+  /// lower right and centre, which are `FiveCrop`'s, then the same of the mirrored image.
   ///
-  /// `check(.tenCrop)` must have passed.
-  func tenCrops(of radiograph: Radiograph) -> [PreparedImage] {
-    guard case .centerCrop(let resize, _) = preprocessing.geometry else { preconditionFailure("no ten crops") }
+  /// `check` must have passed.
+  func crops(of radiograph: Radiograph, count: Int) -> [PreparedImage] {
+    guard case .centerCrop(let resize, _) = preprocessing.geometry else { preconditionFailure("no crops") }
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
     let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
     var parts: [(box: PixelBox, image: Radiograph)] = []
-    return Self.tenCrops(width: width, height: height, size: size).map { crop in
+    return Self.tenCrops(width: width, height: height, size: size).prefix(count).map { crop in
       // Only the parts are resized: a strip's long side can be far larger than any image that is worth making.
       let part =
         parts.first { $0.box == crop.box }?.image

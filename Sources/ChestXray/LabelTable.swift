@@ -8,11 +8,27 @@ public struct Sample: Equatable, Sendable {
   public var labels: [Label]
   /// Without leading zeros: `1522`; nil where neither the table nor the image's name tells.
   public var patient: String?
+  public var attributes: Attributes
 
-  public init(image: String, labels: [Label], patient: String?) {
+  /// What a table says beside the labels; nil where it does not.
+  public struct Attributes: Equatable, Hashable, Sendable {
+    /// `F`, `M`, or whatever else the table says.
+    public var sex: String?
+    /// In years. Impossible ones, as the first release of NIH's table has (414), are nil.
+    public var age: Int?
+    /// `PA`, `AP`, …
+    public var view: String?
+
+    public init(sex: String? = nil, age: Int? = nil, view: String? = nil) {
+      (self.sex, self.age, self.view) = (sex, age, view)
+    }
+  }
+
+  public init(image: String, labels: [Label], patient: String?, attributes: Attributes = Attributes()) {
     self.image = image
     self.labels = labels
     self.patient = patient
+    self.attributes = attributes
   }
 }
 

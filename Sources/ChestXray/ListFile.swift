@@ -110,6 +110,7 @@ struct ListFile {
       if image.isEmpty { throw .table(path: path, line: row.line, .noName) }
       var sample = Self.sample(image, labels: try columns.labels(row, path: path))
       if let column = columns.patient, let patient = patientName(row.fields[column]) { sample.patient = patient }
+      sample.attributes = columns.attributes(row)
       rows.append(Row(line: row.line, sample: sample))
     }
   }

@@ -7,6 +7,9 @@ struct TableColumns {
   /// The classes in the order of the columns; nil where no column holds labels.
   let findings: [String]?
   private let source: Source
+  private let sex: Int?
+  private let age: Int?
+  private let view: Int?
 
   private enum Source {
     /// One column of text, findings separated by `|`.
@@ -23,6 +26,9 @@ struct TableColumns {
     }
     self.image = image
     patient = keys.firstIndex(where: Self.patientKeys.contains)
+    sex = keys.firstIndex(where: Self.sexKeys.contains)
+    age = keys.firstIndex(where: Self.ageKeys.contains)
+    view = keys.firstIndex(where: Self.viewKeys.contains)
     if let column = keys.firstIndex(of: "findinglabels") {
       source = .text(column: column)
       findings = Finding.allCases.map(\.name)
@@ -58,6 +64,25 @@ struct TableColumns {
       }
       return labels
     }
+  }
+
+  /// What a row says beside its labels.
+  func attributes(_ row: CSVReader.Row) -> Sample.Attributes {
+    func text(_ column: Int?) -> String? {
+      column.map { trimmed(row.fields[$0]).uppercased() }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+    let sex: [String: String] = ["FEMALE": "F", "MALE": "M"]
+    return Sample.Attributes(
+      sex: text(self.sex).map { sex[$0] ?? $0 }, age: text(age).flatMap(Self.years), view: text(view))
+  }
+
+  /// The years of `57`, `057Y`, `018M`, `10W` or `003D`; nil where nobody is so old.
+  private static func years(_ text: String) -> Int? {
+    let units: [Character: Double] = ["Y": 1, "M": 1 / 12.0, "W": 7 / 365.25, "D": 1 / 365.25]
+    let unit = text.last.flatMap { units[$0] }
+    guard let number = Double(unit == nil ? text : String(text.dropLast())), number.isFinite else { return nil }
+    let years = number * (unit ?? 1)
+    return (0...120).contains(years) ? Int(years) : nil
   }
 
   /// The columns that hold labels, with their classes' names.
@@ -118,18 +143,21 @@ struct TableColumns {
   static func isImageColumn(_ name: String) -> Bool { imageKeys.contains(nameKey(name)) }
 
   private static func isMetadata(_ key: String) -> Bool {
-    metadataKeys.contains(key) || imageKeys.contains(key) || patientKeys.contains(key) || key.hasPrefix("prob")
+    [metadataKeys, imageKeys, patientKeys, sexKeys, ageKeys, viewKeys].contains { $0.contains(key) }
+      || key.hasPrefix("prob")
   }
 
   private static let imageKeys: Set = [
     "imageindex", "image", "imagename", "imagepath", "imagefile", "path", "file", "filename", "filepath",
   ]
   private static let patientKeys: Set = ["patientid", "patient", "subjectid", "subject"]
+  private static let sexKeys: Set = ["patientgender", "patientsex", "gender", "sex"]
+  private static let ageKeys: Set = ["patientage", "age"]
+  private static let viewKeys: Set = ["viewposition", "view", "ap/pa"]
   /// Of NIH's table and of others that have a column for each finding. `No Finding` says nothing that the others do
   /// not.
   private static let metadataKeys: Set = [
-    "", "nofinding", "followup#", "followup", "patientage", "age", "patientgender", "patientsex", "gender", "sex",
-    "viewposition", "view", "frontal/lateral", "ap/pa", "originalimage[width", "height]",
+    "", "nofinding", "followup#", "followup", "frontal/lateral", "originalimage[width", "height]",
     "originalimagepixelspacing[x", "y]", "width", "height", "split", "fold", "index", "id", "studyid", "unnamed:0",
   ]
 

@@ -43,12 +43,9 @@ struct TrainingData {
   }
 
   private func checkOverlap() throws(TrainingError) {
-    func common(_ value: (Sample) -> String?) -> [String] {
-      Set(training.samples.compactMap(value)).intersection(validation.samples.compactMap(value)).sorted()
-    }
-    let images = common(\.image)
+    let overlap = ListOverlap(training, validation)
+    let (images, patients) = (overlap.images, overlap.patients)
     guard images.isEmpty else { throw .imageOverlap(images: Array(images.prefix(5)), count: images.count) }
-    let patients = common(\.patient)
     guard patients.isEmpty else { throw .patientOverlap(patients: Array(patients.prefix(5)), count: patients.count) }
   }
 }

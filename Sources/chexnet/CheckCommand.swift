@@ -11,14 +11,15 @@ struct CheckCommand: ParsableCommand {
       Examples:
         chexnet check --data images --lists train_list.txt val_list.txt test_list.txt
         chexnet check --data images --lists train_val_list.txt test_list.txt --labels Data_Entry_2017_v2020.csv
+        chexnet check --lists train_list.txt test_list.txt
 
-      Every image is decoded and its checksums are compared. Wrong are images that are missing, unreadable, or the same file under another
-      name, and images and patients that two lists share. Exit 0 where nothing is wrong, 66 where images are missing
+      Every image is decoded and its checksums are compared. Wrong are images that are missing, unreadable, or the same picture under another
+      name, and images and patients that two lists share. Without --data the lists alone are checked. Exit 0 where nothing is wrong, 66 where images are missing
       and nothing else, else 65.
       """)
 
   @Option(help: ArgumentHelp("The folder of radiographs.", valueName: "folder"))
-  var data: String
+  var data: String?
 
   @Option(parsing: .upToNextOption, help: ArgumentHelp("The lists of images.", valueName: "list"))
   var lists: [String]
@@ -39,7 +40,7 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     let line = ProgressLine(.auto)
     let check = try DataCheck(
-      lists: lists, labels: labels, folder: ImageFolder(path: data), pool: ThreadPool(threads: threads)
+      lists: lists, labels: labels, folder: data.map { try ImageFolder(path: $0) }, pool: ThreadPool(threads: threads)
     ) { done, count in line.show(done, of: count, "checking images") }
     line.clear()
     let report = CheckReport(check)

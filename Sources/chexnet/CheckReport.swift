@@ -1,9 +1,13 @@
 import ChestXray
+import Evaluation
 import Platform
 import Tensors
 
 /// What `check` says.
 struct CheckReport {
+  /// Of each kind of fault as many are named in the text.
+  private static let mostDetails = 100
+
   private let check: DataCheck
 
   init(_ check: DataCheck) { self.check = check }
@@ -27,7 +31,7 @@ struct CheckReport {
   ///   [2] 00000003_000.png
   /// unreadable: 1
   ///   images/00000001_000.png is truncated: the file ends inside row 12 of 1024
-  /// patients in [1] and [2]: 1
+  /// patients in [1] and [2] (0.0 % of [1], 0.1 % of [2]): 1
   ///   13
   ///
   /// 3 faults
@@ -38,10 +42,14 @@ struct CheckReport {
       lines.append(
         "[\(index + 1)] \(list.path.printable): \(list.table.samples.count) images of \(list.patients) patients")
     }
-    lines += labelLines + ["\(check.imageCount) images decoded", ""]
+    lines += labelLines
+    lines += check.looksForImages ? ["\(check.imageCount) images decoded", ""] : ["no --data: no image was looked for", ""]
     for (title, details) in sections {
       lines.append("\(title): \(details.count)")
-      lines += details.map { "  " + $0 }
+      lines += details.prefix(Self.mostDetails).map { "  " + $0 }
+      if details.count > Self.mostDetails {
+        lines.append("  … and \(details.count - Self.mostDetails) more; --json names all")
+      }
     }
     if check.faultCount > 0 { lines.append("") }
     lines.append(
@@ -74,17 +82,24 @@ struct CheckReport {
     func names(_ value: (DataCheck.List) -> [String]) -> [String] {
       check.lists.enumerated().flatMap { index, list in value(list).map { "[\(index + 1)] \($0.printable)" } }
     }
-    func place(_ path: String) -> Int { (check.lists.firstIndex { $0.path == path } ?? 0) + 1 }
     var sections = [
       ("missing", names(\.missing)), ("meaning several files", names(\.ambiguous)),
 
       ("unreadable", check.badImages.map(\.error.diagnosis.message)),
-      ("the same file under several names", check.copies.map { $0.map(\.printable).joined(separator: " = ") }),
+      ("the same picture under several names", check.copies.map { $0.map(\.printable).joined(separator: " = ") }),
     ]
-    for overlap in check.overlaps {
-      let lists = "in [\(place(overlap.first))] and [\(place(overlap.second))]"
-      sections.append(("images \(lists)", overlap.images.map(\.printable)))
-      sections.append(("patients \(lists)", overlap.patients.map(\.printable)))
+    for shared in check.overlaps {
+      let lists = [check.lists[shared.first], check.lists[shared.second]]
+      let title = "in [\(shared.first + 1)] and [\(shared.second + 1)]"
+      func section(_ what: String, _ names: [String], _ count: (DataCheck.List) -> Int) {
+        let shares = lists.map { percentage(names.count, of: count($0)) }
+        sections.append((
+          "\(what) \(title) (\(shares[0]) of [\(shared.first + 1)], \(shares[1]) of [\(shared.second + 1)])",
+          names.map(\.printable)
+        ))
+      }
+      section("images", shared.overlap.images) { $0.table.samples.count }
+      section("patients", shared.overlap.patients, \.patients)
     }
     return sections.filter { !$0.1.isEmpty }.map { (title: $0.0, details: $0.1) }
   }
@@ -116,10 +131,10 @@ struct CheckReport {
         }),
       "copies": .array(check.copies.map { JSONValue($0) }),
       "overlaps": .array(
-        check.overlaps.map { overlap in
+        check.overlaps.map { shared in
           [
-            "lists": [.string(overlap.first), .string(overlap.second)], "images": JSONValue(overlap.images),
-            "patients": JSONValue(overlap.patients),
+            "lists": [.string(check.lists[shared.first].path), .string(check.lists[shared.second].path)],
+            "images": JSONValue(shared.overlap.images), "patients": JSONValue(shared.overlap.patients),
           ]
         }),
       "faults": JSONValue(check.faultCount),

@@ -64,6 +64,26 @@ import Testing
     #expect(rest == Array(whole[1...]))
   }
 
+  @Test(arguments: [Augmentation.none, .fiveCrop])
+  func `several preparations show what each shows alone`(augmentation: Augmentation) throws {
+    let dataset = try dataset()
+    var other = Self.preprocessing
+    other.geometry = .centerCrop(resize: 20, crop: 13)
+    let preparations = [try ImagePreparation(other), dataset.preparation]
+    let loader = BatchLoader(dataset, preparations: preparations, batchSize: 3, augmentation: augmentation)
+    let alone = try preparations.map {
+      try batches(BatchLoader(dataset, preparations: [$0], batchSize: 3, augmentation: augmentation))
+    }
+    var found: [[Batch]] = [[], []]
+    while let both = try loader.nextOfEach() {
+      #expect(both.count == 2)
+      for (place, batch) in both.enumerated() { found[place].append(batch) }
+    }
+    #expect(found == alone)
+    #expect(found[0] != found[1] && found[0][0].images[0] != found[1][0].images[0])
+    #expect(alone[1] == (try batches(BatchLoader(dataset, batchSize: 3, augmentation: augmentation))))
+  }
+
   @Test("order and bits do not depend on the number of threads", arguments: [2, 3, 8])
   func threads(count: Int) throws {
     let dataset = try dataset()

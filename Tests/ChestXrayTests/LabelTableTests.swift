@@ -40,6 +40,9 @@ import Testing
     #expect(table.samples.map(\.patient) == ["2", "1"])
     #expect(table.positives == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0])
     #expect(table.samples[0].labels.allSatisfy { $0 == .negative })
+    #expect(table.samples.map(\.attributes.age) == [81, 58])
+    #expect(table.samples.map(\.attributes.sex) == ["M", "M"])
+    #expect(table.samples.map(\.attributes.view) == ["PA", "PA"])
   }
 
   @Test("a table's labels replace the list's own")

@@ -1,3 +1,4 @@
+import ChestXray
 import Foundation
 import Platform
 import TestSupport
@@ -45,12 +46,14 @@ import Testing
       try dataSet(
         folder, first: ["00000001_000", "00000002_000", "00000009_000"],
         second: ["00000001_001", "00000003_000", "00000004_000", "00000001_000"])
-      // A file cut off, and a copy under another name.
+      // A file cut off, and the same picture, in colour, under another name.
       let path = folder + "/images/00000003_000.png"
       try AtomicFile.write(Array(try FileReader.contents(of: path).dropLast(200)), to: path, overwriting: true)
-      try AtomicFile.write(
-        FileReader.contents(of: folder + "/images/00000002_000.png"), to: folder + "/images/00000004_000.png",
-        overwriting: true)
+      let gray = try Radiograph.read(folder + "/images/00000002_000.png")
+      let color = Radiograph(
+        width: gray.width, height: gray.height, channels: 3, pixels: gray.pixels.flatMap { [$0, $0, $0] })
+      let copy = folder + "/images/00000004_000.png"
+      try AtomicFile.write(try color.png(path: copy), to: copy, overwriting: true)
       let output = try check(folder, ["--json"])
       #expect(output.status == 65)
       let json = try output.json()
@@ -64,9 +67,25 @@ import Testing
       #expect(json["faults"]?.integer == 5)
       let text = try check(folder)
       #expect(text.status == 65)
-      for line in ["missing: 1", "unreadable: 1", "patients in [1] and [2]: 1", "5 faults"] {
-        #expect(text.out.contains(line), "\(text.out)")
-      }
+      let lines = [
+        "missing: 1", "unreadable: 1", "the same picture under several names: 1",
+        "patients in [1] and [2] (33.3 % of [1], 33.3 % of [2]): 1", "5 faults",
+      ]
+      for line in lines { #expect(text.out.contains(line), "\(text.out)") }
+    }
+  }
+
+  @Test func `without a folder the lists alone are checked, and long lists of faults are cut`() throws {
+    try inTemporaryFolder { folder in
+      let images = (0..<150).map { "0000\(1000 + $0)_000" }
+      try dataSet(folder, first: images, second: images.reversed())
+      let lists = ["--lists", folder + "/first.txt", folder + "/second.txt"]
+      let output = try Executable.run(["check"] + lists)
+      #expect(output.status == 65)
+      #expect(output.out.contains("no --data: no image was looked for"))
+      #expect(output.out.contains("images in [1] and [2] (100.0 % of [1], 100.0 % of [2]): 150\n"))
+      #expect(output.out.contains("  00001099_000.png\n  … and 50 more; --json names all\n"))
+      #expect(try Executable.run(["check", "--json"] + lists).json()["overlaps"]?[0]?["images"]?.array?.count == 150)
     }
   }
 

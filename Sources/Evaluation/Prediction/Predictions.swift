@@ -83,12 +83,6 @@ public struct Predictions: Sendable {
   }
 }
 
-/// `value` with nine significant digits: enough to tell any two floats apart.
-func nineDigits(_ value: Double) -> String { String(format: "%.9g", value) }
-
-/// `value` with `count` digits behind the point, for people: 0.8094.
-public func decimals(_ value: Double, _ count: Int) -> String { String(format: "%.\(count)f", value) }
-
 /// A field of a CSV file, quoted where it must be (RFC 4180).
 func csvField(_ text: String) -> String {
   guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
