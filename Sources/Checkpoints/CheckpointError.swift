@@ -16,6 +16,9 @@ public enum CheckpointError: DiagnosedError, Equatable {
   /// The tensors are not the ones that were written.
   case wrongDigest(path: String)
 
+  /// A folder or a pattern that names none.
+  case noCheckpoints(path: String)
+
   // Tensors that do not fit the network.
   case missingParameters(path: String, names: [String])
   /// Tensors that no parameter of the network takes.
@@ -65,6 +68,11 @@ public enum CheckpointError: DiagnosedError, Equatable {
       bad(
         "checkpoint.wrong-digest", path, "the tensors are not those that were written: their SHA-256 differs",
         "the file was damaged or changed; copy it again")
+    case .noCheckpoints(let path):
+      Diagnosis(
+        id: "checkpoint.none", exit: .inputMissing,
+        message: "\(path.printable) has no checkpoint: no file .safetensors",
+        hint: "give a checkpoint, a folder of them, a run directory, or a pattern in quotes", file: path)
     case .missingParameters(let path, let names):
       bad("weights.missing-parameters", path, "\(names.count) parameters of the network have no tensor: \(list(names))")
     case .unexpectedTensors(let path, let names):

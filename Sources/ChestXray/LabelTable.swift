@@ -82,7 +82,7 @@ public struct LabelTable: Equatable, Sendable {
   }
 
   /// The same, where a list without labels of its own and without a table of them is one without findings.
-  init(unlabelled list: String, labels: String?) throws(ChestXrayError) {
+  public init(unlabelled list: String, labels: String?) throws(ChestXrayError) {
     if labels == nil {
       let names = try ListFile(path: list)
       if names.findings == nil {

@@ -11,6 +11,8 @@ public enum EvaluationError: DiagnosedError {
   case unknownFinding(String, nearest: String?, known: [String])
   /// A checkpoint and a table that have no finding in common.
   case noCommonFinding(checkpoint: [String], table: [String])
+  /// Members of an ensemble that have no labelled finding in common.
+  case noCommonClass(members: Int)
   /// The list gives the images, but neither it nor a table gives labels.
   case noLabels(list: String)
   /// Two images whose heatmaps would have the same file names.
@@ -52,6 +54,11 @@ public enum EvaluationError: DiagnosedError {
         message:
           "the checkpoint's classes (\(list(checkpoint))) and the table's findings (\(list(table))) have none in common",
         hint: "import the weights with --classes, or give the table that belongs to them with --labels")
+    case .noCommonClass(let count):
+      Diagnosis(
+        id: "ensemble.none-in-common", exit: .badData,
+        message: "the \(count) members of the ensemble have no finding in common that the table has labels for",
+        hint: "an ensemble is made of checkpoints of the same classes; name them with import-weights --classes")
     case .noLabels(let path):
       Diagnosis(
         id: "labels.missing", exit: .usage, message: "\(path.printable) names images but gives no labels",

@@ -10,19 +10,25 @@ struct EvaluateCommand: ParsableCommand {
     discussion: """
       Examples:
         chexnet evaluate best.safetensors --data images --test test_list.txt
-        chexnet evaluate runs/*/checkpoints/best.safetensors --data images --test test_list.txt \\
-          --labels Data_Entry_2017_v2020.csv
+        chexnet evaluate runs/1 runs/2 --data images --test test_list.txt \\
+          --labels Data_Entry_2017_v2020.csv --compare --ensemble
+        chexnet evaluate best.safetensors --data images --test test_list.txt \\
+          --thresholds-from val_list.txt --report report
         chexnet evaluate --scores predictions.csv --test test_list.txt
 
       The AUROC is computed on the printed probabilities (nine digits), ties counted half. It is n/a where a finding has no
       positive or no negative image, and is left out of the mean then.
       """)
 
-  @Argument(help: ArgumentHelp("Checkpoints.", valueName: "checkpoint"))
+  @Argument(
+    help: ArgumentHelp("Checkpoints, folders of them, run directories, patterns in quotes.", valueName: "checkpoint"))
   var checkpoints: [String] = []
 
-  @Option(help: ArgumentHelp("Score these predictions instead of a checkpoint's.", valueName: "file.csv"))
-  var scores: String?
+  @Option(
+    help: ArgumentHelp(
+      "Score these predictions instead of a checkpoint's: columns Image Index and prob_<finding>. May be repeated.",
+      valueName: "file.csv"))
+  var scores: [String] = []
 
   @Option(help: ArgumentHelp("The folder of radiographs.", valueName: "folder"))
   var data: String?
@@ -33,11 +39,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A table whose labels replace the list's own.", valueName: "table.csv"))
   var labels: String?
 
-  @Option(help: ArgumentHelp("Write every probability and label (one checkpoint only).", valueName: "file.csv"))
-  var predictions: String?
-
-  @Option(help: ArgumentHelp("Exit with 12 where a mean AUROC is lower, or undefined.", valueName: "AUROC"))
-  var failUnder: Double?
+  @Option(
+    help: "Show the network each radiograph once, or in five or ten crops of which the mean is taken: 1, 5 or 10.")
+  var crops = CropCount.one
 
   @Option(
     help: """
@@ -46,54 +50,134 @@ struct EvaluateCommand: ParsableCommand {
       """)
   var confidence = ConfidenceMethod.delong
 
+  @Flag(help: "Test each of the others against the first: paired, by patient, corrected for their number (Holm).")
+  var compare = false
+
+  @Flag(help: "Also score the mean of all probabilities.")
+  var ensemble = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Published AUROCs to set beside ours, or none; without it chexnet's where the list is a known test list.",
+      valueName: "name"))
+  var reference: PublishedChoice?
+
+  @Option(
+    help: ArgumentHelp(
+      "Choose thresholds on this list, and say what they make of the other one.", valueName: "list"))
+  var thresholdsFrom: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A list that was trained on, beside those that checkpoints record. May be repeated.", valueName: "list"))
+  var trainedOn: [String] = []
+
+  @Flag(help: "Exit with 12 where a test image or patient was trained on, or it cannot be told.")
+  var strict = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Write every probability and label (of one column: a checkpoint, or --ensemble).", valueName: "file.csv"))
+  var predictions: String?
+
+  @Option(help: ArgumentHelp("Exit with 12 where a mean AUROC is lower, or undefined.", valueName: "AUROC"))
+  var failUnder: Double?
+
+  @Option(help: "The form of the answer: text, csv or markdown.")
+  var format = Format.text
+
+  enum Format: String, CaseIterable, ExpressibleByArgument { case text, csv, markdown }
+
   @OptionGroup var deviceOptions: DeviceOptions
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    if scores == nil && checkpoints.isEmpty { throw ValidationError("Give a checkpoint, or --scores.") }
-    if scores != nil && !checkpoints.isEmpty { throw ValidationError("Give checkpoints or --scores, not both.") }
-    if scores == nil && data == nil { throw ValidationError("Give the folder of radiographs with --data.") }
-    if predictions != nil && checkpoints.count != 1 {
-      throw ValidationError("--predictions takes one checkpoint, found \(checkpoints.count).")
+    if scores.isEmpty && checkpoints.isEmpty { throw ValidationError("Give a checkpoint, or --scores.") }
+    if !scores.isEmpty && !checkpoints.isEmpty { throw ValidationError("Give checkpoints or --scores, not both.") }
+    if scores.isEmpty && data == nil { throw ValidationError("Give the folder of radiographs with --data.") }
+    if outputOptions.json && format != .text { throw ValidationError("Give --json or --format, not both.") }
+    if let failUnder, !(0...1).contains(failUnder) {
+      throw ValidationError("--fail-under needs 0 to 1, found \(failUnder).")
     }
   }
 
   func run() throws {
     if let predictions, !outputOptions.force { try refuseExisting(predictions) }
-    let report = try scores.map { EvaluationReport([($0, try rescored($0))]) } ?? evaluated()
-    if outputOptions.json { printJSON(report.json) } else { print(report.text, terminator: "") }
-    if let failUnder, let low = report.columns.first(where: { ($0.scores.mean ?? -1) < failUnder }) {
-      standardError("\(low.name): the mean AUROC is under \(failUnder)\n")
-      throw ExitStatus.gateFailed
+    let paths = scores.isEmpty ? try Checkpoint.paths(checkpoints) : scores
+    try check(columns: paths.count)
+    let job = try EvaluationJob(options, pool: deviceOptions.pool)
+    if let warning = job.thresholdWarning { standardError("warning: \(warning)\n") }
+    let report = scores.isEmpty ? try evaluated(paths, job) : try job.rescore(paths)
+    try write(report)
+    try judge(report)
+  }
+
+  /// What only makes sense with several columns, or with one.
+  private func check(columns: Int) throws {
+    if columns == 1, compare || ensemble {
+      throw ValidationError("--\(compare ? "compare" : "ensemble") needs two checkpoints, found 1.")
+    }
+    if predictions != nil, columns != 1, !ensemble {
+      throw ValidationError("--predictions takes one checkpoint, or --ensemble; found \(columns) checkpoints.")
     }
   }
 
-  private func rescored(_ path: String) throws -> Scores {
-    let table = try Evaluator.labelled(list: test, labels: labels)
-    return Scores(try Predictions(path: path, table: table), confidence: confidence, pool: deviceOptions.pool)
+  private var options: EvaluationOptions {
+    var options = EvaluationOptions(list: test)
+    options.labels = labels
+    options.confidence = confidence
+    options.ensembles = ensemble
+    options.compares = compare
+    options.published = reference
+    options.thresholdList = thresholdsFrom
+    options.trainedOn = trainedOn
+    return options
   }
 
-  private func evaluated() throws -> EvaluationReport {
-    // All are read before the first is run: the last one's fault should not cost the others' work.
-    let loaded = try checkpoints.map { ($0, try Checkpoint.load(path: $0)) }
+  private func evaluated(_ paths: [String], _ job: EvaluationJob) throws -> EvaluationReport {
     let evaluator = try Evaluator(
-      data: data ?? "", list: test, labels: labels, backend: try deviceOptions.backend(),
-      batchSize: deviceOptions.batchSize, pool: deviceOptions.pool)
+      data: data ?? "", backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, crops: crops,
+      pool: deviceOptions.pool)
     let progress = ProgressLine()
-    var columns: [(name: String, scores: Scores)] = []
-    for (path, checkpoint) in loaded {
-      let predicted = try evaluator.predictions(of: checkpoint) { done in
-        progress.show(done, of: evaluator.table.samples.count, "evaluating \(path.printable)")
+    defer { progress.clear() }
+    let what = paths.count == 1 ? "evaluating \(paths[0].printable)" : "evaluating \(paths.count) checkpoints"
+    return try job.evaluate(paths, evaluator) { progress.show($0, of: $1, what) }
+  }
+
+  private func write(_ report: EvaluationReport) throws {
+    for column in report.columns where !column.scores.unlabelled.isEmpty {
+      standardError(
+        "\(column.name.printable): no labels for \(column.scores.unlabelled.joined(separator: ", ").printable)\n")
+    }
+    for warning in report.warnings { standardError("warning: \(warning)\n") }
+    if let predictions, let column = report.columns.last {
+      try AtomicFile.write(column.predictions.csv, to: predictions, overwriting: outputOptions.force)
+    }
+    if outputOptions.json { return printJSON(report.json) }
+    switch format {
+    case .text: print(report.text, terminator: "")
+    case .csv: print(report.csv, terminator: "")
+    case .markdown: print(report.markdown, terminator: "")
+    }
+  }
+
+  /// The gates.
+  private func judge(_ report: EvaluationReport) throws {
+    var failed: [String] = []
+    if let failUnder {
+      failed += report.columns.filter { ($0.scores.mean ?? -1) < failUnder }.map {
+        "\($0.name.printable): the mean AUROC is under \(failUnder)"
       }
-      columns.append((path, Scores(predicted, confidence: confidence, pool: deviceOptions.pool)))
-      if let predictions { try AtomicFile.write(predicted.csv, to: predictions, overwriting: outputOptions.force) }
     }
-    progress.clear()
-    for (path, scores) in columns where !scores.unlabelled.isEmpty {
-      standardError("\(path.printable): no labels for \(scores.unlabelled.joined(separator: ", ").printable)\n")
+    if strict {
+      failed += report.warnings.map { _ in "--strict: test images or patients were trained on" }.prefix(1)
+      failed += report.unverified.map { "--strict: \($0)" }
     }
-    return EvaluationReport(columns)
+    if failed.isEmpty { return }
+    failed.forEach { standardError($0 + "\n") }
+    throw ExitStatus.gateFailed
   }
 }
 
 extension ConfidenceMethod: ExpressibleByArgument {}
+extension PublishedChoice: ExpressibleByArgument {}

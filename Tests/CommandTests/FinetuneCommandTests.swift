@@ -41,7 +41,7 @@ import Testing
         "--labels", demo + "/Data_Entry_2017.csv", "--json",
       ])
       #expect(try official.json()["checkpoints"]?[0]?["findings"] == findings)
-      #expect(try Executable.run(evaluate + ["--fail-under", "1.1"]).status == 12)
+      #expect(try Executable.run(evaluate + ["--fail-under", "1"]).status == 12)
 
       let again = try Executable.run(SmallDemo.finetune(run))
       #expect(again.status == 0)

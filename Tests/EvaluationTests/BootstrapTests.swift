@@ -28,7 +28,7 @@ import Testing
   @Test func `a replicate's AUROC is that of its patients' images, as often as they were drawn`() {
     let sample = Sample(seed: 1)
     let bootstrap = ClusterBootstrap(clusters: sample.patients, replicates: 50, seed: 3, pool: ThreadPool(threads: 2))
-    let found = bootstrap.aurocs(scores: sample.scores, labels: sample.labels)
+    let found = bootstrap.aurocs([(sample.scores, sample.labels)])[0]
     #expect(found.count == 50 && Set(found).count > 45)
     for (replicate, area) in found.enumerated() {
       let counts = bootstrap.counts(replicate)
@@ -49,7 +49,7 @@ import Testing
     let sample = Sample(seed: 2)
     func areas(_ threads: Int, _ seed: UInt64) -> [Double?] {
       ClusterBootstrap(clusters: sample.patients, replicates: 20, seed: seed, pool: ThreadPool(threads: threads))
-        .aurocs(scores: sample.scores, labels: sample.labels)
+        .aurocs([(sample.scores, sample.labels)])[0]
     }
     #expect(areas(1, 1) == areas(3, 1))
     #expect(areas(1, 1) != areas(1, 2))
@@ -60,7 +60,7 @@ import Testing
   @Test func `replicates deviate as the clustered variance says`() throws {
     let sample = Sample(seed: 4)
     let areas = ClusterBootstrap(clusters: sample.patients, pool: ThreadPool(threads: 2))
-      .aurocs(scores: sample.scores, labels: sample.labels).compactMap(\.self)
+      .aurocs([(sample.scores, sample.labels)])[0].compactMap(\.self)
     let mean = areas.reduce(0, +) / Double(areas.count)
     let deviation = (areas.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(areas.count)).squareRoot()
     let known = sample.labels.indices.filter { sample.labels[$0] != nil }
@@ -69,6 +69,34 @@ import Testing
         scores: known.map { sample.scores[$0] }, isPositive: known.map { sample.labels[$0] == true },
         clusters: known.map { sample.patients[$0] }))
     #expect(abs(deviation / (try #require(placements.variance)).squareRoot() - 1) < 0.08)
+  }
+
+  /// Two findings of the same images, one of them the other's opposite in half of its labels: their mean deviates as the covariances say.
+  @Test func `the mean of two findings deviates as the variance of the mean says`() throws {
+    let sample = Sample(seed: 6)
+    let other: [Bool?] = sample.labels.enumerated().map { index, label in
+      index % 7 == 0 ? nil : index % 2 == 0 ? label : sample.scores[index] > 0.8
+    }
+    let findings = [(sample.scores, sample.labels), (sample.scores.map { $0 * $0 }, other)]
+    let areas = ClusterBootstrap(clusters: sample.patients, pool: ThreadPool(threads: 2)).aurocs(findings)
+    let means = zip(areas[0], areas[1]).compactMap { first, second in
+      first.flatMap { first in second.map { (first + $0) / 2 } }
+    }
+    let mean = means.reduce(0, +) / Double(means.count)
+    let deviation = (means.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(means.count)).squareRoot()
+    let placements = try findings.map { scores, labels in
+      let known = labels.indices.filter { labels[$0] != nil }
+      return try #require(
+        PlacementValues(
+          scores: known.map { scores[$0] }, isPositive: known.map { labels[$0] == true },
+          clusters: known.map { sample.patients[$0] }))
+    }
+    let variance = try #require(PlacementValues.varianceOfMean(placements))
+    #expect(abs(deviation / variance.squareRoot() - 1) < 0.08)
+    // What it would be if patients moved the findings apart.
+    let apart = try placements.reduce(0) { $0 + (try #require($1.variance)) } / 4
+    #expect(abs(variance / apart - 1) > 0.2)
+    #expect(PlacementValues.varianceOfMean([placements[0]]) == placements[0].variance)
   }
 
   @Test func `the interval's ends are the 50th and the 1951st of 2000`() {

@@ -3,22 +3,18 @@ import ChestXray
 import Engine
 import Platform
 
-/// Scores checkpoints over a list of radiographs.
+/// Lets checkpoints predict lists of radiographs.
 public struct Evaluator {
-  public let table: LabelTable
   private let folder: ImageFolder
   private let backend: any Backend
   private let batchSize: Int
+  private let crops: CropCount
   private let pool: ThreadPool
 
-  /// Reads the list, and what images there are in `data`.
-  ///
-  /// Throws where the list, the table or the folder is missing, and `noLabels` where the list has none of its own and no table
-  /// is given.
+  /// Finds what images there are in `data`. Throws where it is no folder.
   public init(
-    data: String, list: String, labels: String?, backend: any Backend, batchSize: Int, pool: ThreadPool
+    data: String, backend: any Backend, batchSize: Int, crops: CropCount = .one, pool: ThreadPool
   ) throws(EvaluationError) {
-    table = try Self.labelled(list: list, labels: labels)
     do {
       folder = try ImageFolder(path: data)
     } catch {
@@ -26,10 +22,11 @@ public struct Evaluator {
     }
     self.backend = backend
     self.batchSize = batchSize
+    self.crops = crops
     self.pool = pool
   }
 
-  /// The images of a list that must have labels.
+  /// The images of a list that must have labels. Throws `noLabels` where it has none of its own and no table is given.
   public static func labelled(list: String, labels: String?) throws(EvaluationError) -> LabelTable {
     let table: LabelTable
     do {
@@ -41,31 +38,81 @@ public struct Evaluator {
     return table
   }
 
-  /// The predictions of `checkpoint` for every image, with its labels. `progress` is told how many images are done.
-  ///
-  /// Throws `noCommonFinding` where the table has no labels for any of the checkpoint's classes.
-  public func predictions(
-    of checkpoint: Checkpoint, progress: (Int) -> Void = { _ in }
-  ) throws(EvaluationError) -> Predictions {
-    let classes = checkpoint.metadata.classes
-    var predictions = Predictions(findings: classes, table: table)
-    guard predictions.isLabelled.contains(true) else {
-      throw .noCommonFinding(checkpoint: classes, table: table.findings)
-    }
-    let dataset: Dataset
+  /// Throws where an image of `table` is not there.
+  public func check(_ table: LabelTable) throws(EvaluationError) {
     do {
-      dataset = try Dataset(
-        table: table, folder: folder, classes: classes, preprocessing: checkpoint.metadata.preprocessing)
+      _ = try folder.resolve(table.samples.map(\.image))
     } catch {
       throw .cause(error)
     }
-    let predictor = try Predictor(checkpoint, backend: backend, batchSize: batchSize, pool: pool)
-    try predictor.predict(dataset) { (index, prediction) throws(EvaluationError) in
-      let sample = table.samples[index]
-      predictions.append(
-        image: sample.image, patient: sample.patient, probabilities: prediction.probabilities, labels: sample.labels)
-      progress(index + 1)
+  }
+
+  /// The predictions of each of `checkpoints` for every image of `table`, with its labels. `progress` is told how many images are done.
+  ///
+  /// An image is decoded once, prepared once for each preprocessing among the checkpoints, and given to all of them before the next batch is;
+  /// checkpoints that are the same but for their names predict once. A session of each is in memory.
+  ///
+  /// Throws `noCommonFinding` where the table has no labels for any of a checkpoint's classes.
+  public func predictions(
+    of checkpoints: [Checkpoint], on table: LabelTable, progress: (Int) -> Void = { _ in }
+  ) throws(EvaluationError) -> [Predictions] {
+    precondition(!checkpoints.isEmpty)
+    var all: [Predictions] = []
+    for checkpoint in checkpoints {
+      let predictions = Predictions(findings: checkpoint.metadata.classes, table: table)
+      guard predictions.isLabelled.contains(true) else {
+        throw .noCommonFinding(checkpoint: checkpoint.metadata.classes, table: table.findings)
+      }
+      all.append(predictions)
     }
-    return predictions
+    // The first checkpoint of which each predicts the same.
+    let leaders = checkpoints.indices.map { index in
+      checkpoints.firstIndex { $0.predictsAs(checkpoints[index]) } ?? index
+    }
+    var predictors: [(index: Int, predictor: Predictor)] = []
+    for index in checkpoints.indices where leaders[index] == index {
+      predictors.append(
+        (index, try Predictor(checkpoints[index], backend: backend, batchSize: batchSize, crops: crops, pool: pool)))
+    }
+    var preparations: [ImagePreparation] = []
+    for (_, predictor) in predictors
+    where !preparations.contains(where: { $0.preprocessing == predictor.preparation.preprocessing }) {
+      preparations.append(predictor.preparation)
+    }
+    let dataset: Dataset
+    do {
+      dataset = try Dataset(table: table, folder: folder, preprocessing: preparations[0].preprocessing)
+    } catch {
+      throw .cause(error)
+    }
+    let loader = BatchLoader(
+      dataset, preparations: preparations, batchSize: predictors[0].predictor.batchSize,
+      augmentation: crops.augmentation, pool: pool)
+    while let batches = try next(loader) {
+      for (index, predictor) in predictors {
+        let place = preparations.firstIndex { $0.preprocessing == predictor.preparation.preprocessing } ?? 0
+        try predictor.predict(batches[place], of: dataset) { (image, prediction) throws(EvaluationError) in
+          all[index].append(table.samples[image], probabilities: prediction.probabilities)
+        }
+      }
+      progress(all[predictors[0].index].rows.count)
+    }
+    return leaders.map { all[$0] }
+  }
+
+  private func next(_ loader: BatchLoader) throws(EvaluationError) -> [Batch]? {
+    do {
+      return try loader.nextOfEach()
+    } catch {
+      throw .cause(error)
+    }
+  }
+}
+
+extension Checkpoint {
+  /// Whether `other` says the same of every image, whatever it is called and wherever it came from.
+  fileprivate func predictsAs(_ other: Checkpoint) -> Bool {
+    metadata.architecture == other.metadata.architecture && metadata.classes == other.metadata.classes
+      && metadata.preprocessing == other.metadata.preprocessing && weights == other.weights
   }
 }

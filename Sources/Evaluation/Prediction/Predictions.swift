@@ -41,6 +41,11 @@ public struct Predictions: Sendable {
       labels: labels)
   }
 
+  /// Adds an image of the table; `probabilities` are rounded to nine significant digits.
+  mutating func append(_ sample: Sample, probabilities: [Double]) {
+    append(image: sample.image, patient: sample.patient, probabilities: probabilities, labels: sample.labels)
+  }
+
   /// Adds an image whose probabilities already are what a file prints.
   mutating func append(image: String, patient: String?, exactProbabilities: [Double], labels: [Label]?) {
     precondition(exactProbabilities.count == findings.count)
@@ -48,6 +53,13 @@ public struct Predictions: Sendable {
       Row(
         image: image, patient: patient, probabilities: exactProbabilities,
         labels: labels.map { labels in columns.map { $0.map { labels[$0] } ?? .unknown } } ?? []))
+  }
+
+  /// Some of the rows, in this order.
+  func rows(at indices: [Int]) -> Predictions {
+    var part = self
+    part.rows = indices.map { rows[$0] }
+    return part
   }
 
   /// The patient of each row as a number from 0 on; a row whose patient is not known has one of its own.

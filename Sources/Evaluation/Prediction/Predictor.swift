@@ -15,7 +15,7 @@ public struct CropPrediction: Sendable {
 
 /// What a network says about one radiograph.
 public struct ImagePrediction: Sendable {
-  /// One, or ten in torchvision's order.
+  /// One, or five or ten in torchvision's order.
   public let crops: [CropPrediction]
 
   /// 0 … 1, one a class: the mean of the crops' sigmoids, computed in Double.
@@ -33,10 +33,18 @@ public struct ImagePrediction: Sendable {
 public enum CropCount: Int, CaseIterable, Sendable {
   /// As its preprocessing says.
   case one = 1
-  /// The corners and the centre of the resized image, and the same of the mirrored one (torchvision's `TenCrop`).
+  /// The corners and the centre of the resized image (torchvision's `FiveCrop`).
+  case five = 5
+  /// And the same of the mirrored image (`TenCrop`).
   case ten = 10
 
-  fileprivate var augmentation: Augmentation { self == .one ? .none : .tenCrop }
+  var augmentation: Augmentation {
+    switch self {
+    case .one: .none
+    case .five: .fiveCrop
+    case .ten: .tenCrop
+    }
+  }
 }
 
 /// Runs a checkpoint over radiographs.
@@ -45,14 +53,16 @@ public final class Predictor {
   /// The shape of the classifier's feature maps.
   public let featureShape: FeatureShape
   public let crops: CropCount
+  /// What its images are prepared by.
+  let preparation: ImagePreparation
+  /// Images of a batch.
+  let batchSize: Int
   private let session: any Session
   private let pool: ThreadPool
-  /// Images of a batch.
-  private let batchSize: Int
 
   /// `batchSize` crops, at least those of one image, are decoded, and given to the network, together; it does not change a result.
   ///
-  /// Throws `cause` where ten crops are asked for and the checkpoint's preprocessing has none (`ImagePreparation.check`).
+  /// Throws `cause` where several crops are asked for and the checkpoint's preprocessing has none (`ImagePreparation.check`).
   public init(
     _ checkpoint: Checkpoint, backend: any Backend, batchSize: Int, crops: CropCount = .one, pool: ThreadPool
   ) throws(EvaluationError) {
@@ -60,7 +70,8 @@ public final class Predictor {
     self.batchSize = max(batchSize / crops.rawValue, 1)
     self.crops = crops
     do {
-      try ImagePreparation(checkpoint.metadata.preprocessing).check(crops.augmentation)
+      preparation = try ImagePreparation(checkpoint.metadata.preprocessing)
+      try preparation.check(crops.augmentation)
       let plan = try Plan(
         checkpoint.weights.layout.architecture, mode: .inference, batchSize: self.batchSize * crops.rawValue,
         height: size, width: size)
@@ -93,23 +104,31 @@ public final class Predictor {
     let loader = BatchLoader(dataset, batchSize: batchSize, augmentation: crops.augmentation, pool: pool)
     while let batch = try next(loader) {
       batch.skipped.forEach(skipped)
-      if batch.count == 0 { continue }
-      let inference: Inference
-      do {
-        inference = try session.infer(
-          ImageBatch(batch.images, shape: session.plan.image, tables: dataset.preparation.tables),
-          keepingFeatures: keepingFeatures)
-      } catch {
-        throw .cause(error)
+      try predict(batch, of: dataset, keepingFeatures: keepingFeatures, body)
+    }
+  }
+
+  /// Calls `body` with the index and the prediction of each image of `batch`, which this predictor's preparation made of images of `dataset`.
+  func predict(
+    _ batch: Batch, of dataset: Dataset, keepingFeatures: Bool = false,
+    _ body: (Int, ImagePrediction) throws(EvaluationError) -> Void
+  ) throws(EvaluationError) {
+    if batch.count == 0 { return }
+    let inference: Inference
+    do {
+      inference = try session.infer(
+        ImageBatch(batch.images, shape: session.plan.image, tables: preparation.tables),
+        keepingFeatures: keepingFeatures)
+    } catch {
+      throw .cause(error)
+    }
+    for first in stride(from: 0, to: batch.count, by: crops.rawValue) {
+      let prediction = ImagePrediction(
+        crops: (first..<first + crops.rawValue).map { crop(at: $0, of: batch, inference, keepingFeatures) })
+      guard prediction.crops.allSatisfy({ $0.logits.allSatisfy(\.isFinite) }) else {
+        throw .notFinite(image: dataset.paths[batch.samples[first]])
       }
-      for first in stride(from: 0, to: batch.count, by: crops.rawValue) {
-        let prediction = ImagePrediction(
-          crops: (first..<first + crops.rawValue).map { crop(at: $0, of: batch, inference, keepingFeatures) })
-        guard prediction.crops.allSatisfy({ $0.logits.allSatisfy(\.isFinite) }) else {
-          throw .notFinite(image: dataset.paths[batch.samples[first]])
-        }
-        try body(batch.samples[first], prediction)
-      }
+      try body(batch.samples[first], prediction)
     }
   }
 

@@ -24,38 +24,20 @@ public struct ClusterBootstrap: Sendable {
     self.pool = pool
   }
 
-  /// The AUROC of each replicate, of the images whose label is known; nil where it drew no positive, or no negative.
-  ///
-  /// - Parameters:
-  ///   - scores: one for each image.
-  ///   - labels: whether it is positive; nil where that is not known.
-  public func aurocs(scores: [Double], labels: [Bool?]) -> [Double?] {
-    precondition(scores.count == clusters.count && labels.count == clusters.count)
-    let known = scores.indices.filter { labels[$0] != nil }.sorted { scores[$0] < scores[$1] }
-    // What a replicate needs of each image, in the order of the scores.
-    let images = known.enumerated().map { place, index in
-      (
-        cluster: Int32(clusters[index]), isPositive: labels[index] == true,
-        // Whether the next one is no tie.
-        endsTies: place + 1 == known.count || scores[known[place + 1]] != scores[index]
-      )
-    }
-    return pool.map(replicates) { replicate in
+  /// A finding's scores, one for each image, and whether it is positive; nil where that is not known.
+  public typealias Finding = (scores: [Double], labels: [Bool?])
+
+  /// The AUROCs of each finding in each replicate, of the images whose label is known; nil where it drew no positive, or no negative. Patients
+  /// are drawn once for all findings: their AUROCs in a replicate belong together.
+  public func aurocs(_ findings: [Finding]) -> [[Double?]] {
+    let ranked = findings.map(RankedImages.init)
+    for finding in findings { precondition(finding.scores.count == clusters.count) }
+    let streams = ranked.map { $0.stream(clusters) }
+    let replicates = pool.map(replicates) { replicate in
       let counts = counts(replicate)
-      var (belowNegatives, tiedPositives, tiedNegatives) = (0, 0, 0)
-      var (positives, doubled) = (0, 0)
-      for image in images {
-        let count = Int(counts[Int(image.cluster)])
-        if image.isPositive { tiedPositives += count } else { tiedNegatives += count }
-        guard image.endsTies else { continue }
-        doubled += tiedPositives * (2 * belowNegatives + tiedNegatives)
-        positives += tiedPositives
-        belowNegatives += tiedNegatives
-        (tiedPositives, tiedNegatives) = (0, 0)
-      }
-      return positives > 0 && belowNegatives > 0
-        ? Double(doubled) / (2 * Double(positives) * Double(belowNegatives)) : nil
+      return streams.map { RankedImages.auroc($0, counts) }
     }
+    return findings.indices.map { finding in replicates.map { $0[finding] } }
   }
 
   /// How often each cluster was drawn.
@@ -74,5 +56,45 @@ public struct ClusterBootstrap: Sendable {
     guard !values.isEmpty, Double(values.count) > 0.95 * Double(replicates.count) else { return nil }
     let tail = Int(((1 - confidence) / 2 * Double(values.count)).rounded(.down))
     return ConfidenceInterval(low: values[max(tail - 1, 0)], high: values[min(values.count - tail, values.count - 1)])
+  }
+}
+
+/// The images of a finding whose label is known, from the lowest score up.
+private struct RankedImages {
+  /// In each: the image's index, whether it is positive, and whether the next one is no tie.
+  private let images: [(index: Int, isPositive: Bool, endsTies: Bool)]
+
+  init(_ finding: ClusterBootstrap.Finding) {
+    precondition(finding.scores.count == finding.labels.count)
+    let scores = finding.scores
+    let known = scores.indices.filter { finding.labels[$0] != nil }.sorted { scores[$0] < scores[$1] }
+    images = known.enumerated().map { place, index in
+      (index, finding.labels[index] == true, place + 1 == known.count || scores[known[place + 1]] != scores[index])
+    }
+  }
+
+  /// What a replicate reads of each image, packed: its cluster · 4 + whether it is positive · 2 + whether it ends ties.
+  func stream(_ clusters: [Int]) -> [Int32] {
+    images.map { Int32(clusters[$0.index]) << 2 | ($0.isPositive ? 2 : 0) | ($0.endsTies ? 1 : 0) }
+  }
+
+  /// Of images that stand as often as `counts` says of their cluster.
+  static func auroc(_ stream: [Int32], _ counts: [Int32]) -> Double? {
+    var (belowNegatives, tiedPositives, tiedNegatives, positives, doubled) = (0, 0, 0, 0, 0)
+    counts.withUnsafeBufferPointer { counts in
+      for image in stream {
+        let count = Int(counts[Int(image >> 2)])
+        let ofPositives = image & 2 != 0 ? count : 0
+        tiedPositives += ofPositives
+        tiedNegatives += count - ofPositives
+        guard image & 1 != 0 else { continue }
+        doubled += tiedPositives * (2 * belowNegatives + tiedNegatives)
+        positives += tiedPositives
+        belowNegatives += tiedNegatives
+        (tiedPositives, tiedNegatives) = (0, 0)
+      }
+    }
+    guard positives > 0, belowNegatives > 0 else { return nil }
+    return Double(doubled) / (2 * Double(positives) * Double(belowNegatives))
   }
 }

@@ -10,6 +10,8 @@ public struct PairedComparison: Equatable, Sendable {
 
   /// Nil where the variance is undefined.
   public init?(_ first: PlacementValues, _ second: PlacementValues) {
+    precondition(
+      first.positives == second.positives && first.negatives == second.negatives, "AUROCs of other images")
     guard let ofFirst = first.variance, let ofSecond = second.variance, let both = first.covariance(with: second) else {
       return nil
     }

@@ -27,31 +27,26 @@ public struct PlacementValues: Sendable {
   ///
   /// Nil where there is no positive or no negative: nothing is defined then.
   public init?(scores: [Double], isPositive: [Bool], clusters: [Int]? = nil) {
-    precondition(scores.count == isPositive.count && clusters.map { $0.count == scores.count } != false)
-    positives = isPositive.count { $0 }
-    negatives = scores.count - positives
-    guard positives > 0, negatives > 0 else { return nil }
-    let clusters = clusters ?? Array(scores.indices)
-    let order = scores.indices.sorted { scores[$0] < scores[$1] }
-    var placements = [Double](repeating: 0, count: scores.count)
-    var (below, first, sum) = ((positives: 0, negatives: 0), 0, 0.0)
-    while first < order.count {
-      // A group of ties.
-      var (end, tied) = (first, (positives: 0, negatives: 0))
-      while end < order.count, scores[order[end]] == scores[order[first]] {
-        if isPositive[order[end]] { tied.positives += 1 } else { tied.negatives += 1 }
-        end += 1
-      }
+    guard let ranked = RankedScores(scores: scores, isPositive: isPositive) else { return nil }
+    self.init(ranked, isPositive: isPositive, clusters: clusters)
+  }
+
+  /// `ranked`: of scores with the labels `isPositive`.
+  init(_ ranked: RankedScores, isPositive: [Bool], clusters: [Int]? = nil) {
+    precondition(ranked.order.count == isPositive.count && clusters.map { $0.count == isPositive.count } != false)
+    (positives, negatives, auroc) = (ranked.positives, ranked.negatives, ranked.auroc)
+    let clusters = clusters ?? Array(isPositive.indices)
+    var placements = [Double](repeating: 0, count: isPositive.count)
+    var (below, first) = ((positives: 0, negatives: 0), 0)
+    for tied in ranked.levels {
+      let end = first + tied.positives + tied.negatives
       let ofPositive = (Double(below.negatives) + Double(tied.negatives) / 2) / Double(negatives)
       let above = positives - below.positives - tied.positives
       let ofNegative = (Double(above) + Double(tied.positives) / 2) / Double(positives)
-      for index in order[first..<end] { placements[index] = isPositive[index] ? ofPositive : ofNegative }
-      // In whole halves: exact.
-      sum += Double(tied.positives) * (2 * Double(below.negatives) + Double(tied.negatives))
+      for index in ranked.order[first..<end] { placements[index] = isPositive[index] ? ofPositive : ofNegative }
       below = (below.positives + tied.positives, below.negatives + tied.negatives)
       first = end
     }
-    auroc = sum / (2 * Double(positives) * Double(negatives))
 
     var excess = [(positives: Double, negatives: Double)](repeating: (0, 0), count: (clusters.max() ?? -1) + 1)
     var (hasPositive, hasNegative) = (
@@ -75,23 +70,46 @@ public struct PlacementValues: Sendable {
   /// Of the AUROC; nil where one cluster has all positives, or all negatives.
   public var variance: Double? { covariance(with: self) }
 
-  /// Of this AUROC and of another of the same images; nil where one cluster has all positives, or all negatives.
+  /// Of this AUROC and of another of the same clusters: other scores of the same images, or another finding, whose positives, and images with known
+  /// labels, are others. Nil where one cluster has all positives, or all negatives, of either.
   ///
-  /// Obuchowski's S10/M + S01/N + (S11 + S11')/(M N), M positives and N negatives.
+  /// Obuchowski's S10/M + S01/N + (S11 + S11')/(M N), M positives and N negatives; of two findings each sum has the geometric mean of both
+  /// findings' corrections for few clusters, and both findings' counts.
   public func covariance(with other: PlacementValues) -> Double? {
-    precondition(
-      positives == other.positives && negatives == other.negatives && excess.count == other.excess.count,
-      "AUROCs of other images")
-    guard positiveClusters > 1, negativeClusters > 1 else { return nil }
+    guard let own = scales, let their = other.scales else { return nil }
     var (ofPositives, ofNegatives, mixed) = (0.0, 0.0, 0.0)
+    // A cluster beyond the end of one of them has no known image there.
     for (own, their) in zip(excess, other.excess) {
       ofPositives += own.positives * their.positives
       ofNegatives += own.negatives * their.negatives
-      mixed += own.positives * their.negatives + own.negatives * their.positives
+      mixed +=
+        own.positives * their.negatives / (Double(positives) * Double(other.negatives))
+        + own.negatives * their.positives / (Double(negatives) * Double(other.positives))
     }
-    let (m, n) = (Double(positives), Double(negatives))
-    func corrected(_ clusters: Int) -> Double { Double(clusters) / Double(clusters - 1) }
-    return ofPositives * corrected(positiveClusters) / (m * m) + ofNegatives * corrected(negativeClusters) / (n * n)
-      + mixed * corrected(clusters) / (m * n)
+    return ofPositives * own.positives * their.positives + ofNegatives * own.negatives * their.negatives
+      + mixed * own.all * their.all
+  }
+
+  /// What sums over the positives, over the negatives, and their products are multiplied by: the root of a correction for few clusters, over
+  /// the count.
+  private var scales: (positives: Double, negatives: Double, all: Double)? {
+    guard positiveClusters > 1, negativeClusters > 1 else { return nil }
+    func root(_ clusters: Int) -> Double { (Double(clusters) / Double(clusters - 1)).squareRoot() }
+    return (
+      root(positiveClusters) / Double(positives), root(negativeClusters) / Double(negatives), root(clusters)
+    )
+  }
+
+  /// The variance of the mean of the AUROCs of several findings, which the images of a patient move together; nil where one is undefined.
+  public static func varianceOfMean(_ findings: [PlacementValues]) -> Double? {
+    guard !findings.isEmpty else { return nil }
+    var sum = 0.0
+    for (place, first) in findings.enumerated() {
+      for second in findings.indices.dropFirst(place) {
+        guard let covariance = first.covariance(with: findings[second]) else { return nil }
+        sum += second == place ? covariance : 2 * covariance
+      }
+    }
+    return sum / Double(findings.count * findings.count)
   }
 }
