@@ -40,7 +40,12 @@ extension Checkpoint {
     let path = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
     let places = [path + "/checkpoints", path]
     for place in places where kind(of: place) == .folder {
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []
+      let names: [String]
+      do {
+        names = try FileManager.default.contentsOfDirectory(atPath: place)
+      } catch {
+        throw .platform(.unreadable(path: place, errno: EACCES))
+      }
       let checkpoints = names.filter { $0.hasSuffix(".safetensors") && !isState($0) && !$0.hasPrefix(".") }
       // step-9 before step-10.
       let order = checkpoints.sorted { $0.compare($1, options: .numeric) == .orderedAscending }

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Checkpoints
 import ChestXray
+import Engine
 import Evaluation
+import Foundation
 import Platform
 
 struct EvaluateCommand: ParsableCommand {
@@ -80,6 +82,12 @@ struct EvaluateCommand: ParsableCommand {
       "Write every probability and label (of one column: a checkpoint, or --ensemble).", valueName: "file.csv"))
   var predictions: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Write a page with curves, intervals, thresholds and the worst images, and all tables, into this folder.",
+      valueName: "folder"))
+  var report: String?
+
   @Option(help: ArgumentHelp("Exit with 12 where a mean AUROC is lower, or undefined.", valueName: "AUROC"))
   var failUnder: Double?
 
@@ -107,9 +115,30 @@ struct EvaluateCommand: ParsableCommand {
     try check(columns: paths.count)
     let job = try EvaluationJob(options, pool: deviceOptions.pool)
     if let warning = job.thresholdWarning { standardError("warning: \(warning)\n") }
-    let report = scores.isEmpty ? try evaluated(paths, job) : try job.rescore(paths)
-    try write(report)
-    try judge(report)
+    // Made before the work: what stands there should not cost it.
+    let folder = try report.map { try ReportFolder(path: $0, overwriting: outputOptions.force) }
+    let backend = scores.isEmpty ? try deviceOptions.backend() : nil
+    let evaluator = try backend.map {
+      try Evaluator(
+        data: data ?? "", backend: $0, batchSize: deviceOptions.batchSize, crops: crops, pool: deviceOptions.pool)
+    }
+    let found = try evaluator.map { try evaluated(paths, job, $0) } ?? job.rescore(paths)
+    try write(found)
+    if let folder {
+      try folder.write(found, try provenance(paths, backend), table: job.table, evaluator: evaluator)
+      standardError("wrote \((report ?? "").printable)/report.html\n")
+    }
+    try judge(found)
+  }
+
+  private func provenance(_ paths: [String], _ backend: (any Backend)?) throws(PlatformError) -> Provenance {
+    let engine = backend.map {
+      "\($0.name), \($0.precision.rawValue), \(crops.rawValue) crop\(crops == .one ? "" : "s") of an image"
+    }
+    return try Provenance(
+      command: (["chexnet"] + CommandLine.arguments.dropFirst()).joined(separator: " "),
+      date: Date().formatted(.iso8601), engine: engine ?? "predictions from a file",
+      files: paths + ([test] + [labels, thresholdsFrom].compactMap(\.self) + trainedOn))
   }
 
   /// What only makes sense with several columns, or with one.
@@ -134,10 +163,9 @@ struct EvaluateCommand: ParsableCommand {
     return options
   }
 
-  private func evaluated(_ paths: [String], _ job: EvaluationJob) throws -> EvaluationReport {
-    let evaluator = try Evaluator(
-      data: data ?? "", backend: try deviceOptions.backend(), batchSize: deviceOptions.batchSize, crops: crops,
-      pool: deviceOptions.pool)
+  private func evaluated(
+    _ paths: [String], _ job: EvaluationJob, _ evaluator: Evaluator
+  ) throws -> EvaluationReport {
     let progress = ProgressLine()
     defer { progress.clear() }
     let what = paths.count == 1 ? "evaluating \(paths[0].printable)" : "evaluating \(paths.count) checkpoints"

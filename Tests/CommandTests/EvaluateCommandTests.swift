@@ -138,6 +138,36 @@ import Testing
     }
   }
 
+  @Test func `a report holds everything, with pictures of the worst images, and is not overwritten`() throws {
+    try inTemporaryFolder { folder in
+      let report = folder + "/out/report"
+      let paths = try checkpoints(folder)
+      let output = try evaluate(paths + ["--report", report, "--thresholds-from", Self.demo + "/val_list.txt"])
+      #expect(output.status == 0, "\(output.err)")
+      let names = try FileManager.default.contentsOfDirectory(atPath: report).sorted()
+      #expect(
+        names == ["predictions-1.csv", "predictions-2.csv", "report.html", "scores.csv", "scores.json", "scores.md"])
+      let html = String(decoding: try FileReader.contents(of: report + "/report.html"), as: UTF8.self)
+      // Two of each kind, of 14 findings, each a radiograph and a heatmap.
+      #expect(html.components(separatedBy: "src=\"data:image/jpeg;base64,").count - 1 == 14 * 4 * 2)
+      #expect(html.components(separatedBy: "<svg ").count - 1 == 1 + 14 * 3)
+      let again = try evaluate(paths + ["--report", report])
+      #expect(again.status == 73)
+      let json = try JSONValue.parse(try FileReader.contents(of: report + "/scores.json"))
+      let rescored = try Executable.run([
+        "evaluate", "--scores", report + "/predictions-2.csv", "--test", list, "--json",
+      ])
+      #expect(
+        try rescored.json()["checkpoints"]?[0]?["findings"]?[3]?["auroc"]
+          == json["checkpoints"]?[1]?["findings"]?[3]?["auroc"])
+      // Predictions from elsewhere have no pictures.
+      let other = folder + "/other"
+      let scores = ["evaluate", "--scores", report + "/predictions-1.csv", "--test", list, "--report", other]
+      #expect(try Executable.run(scores).status == 0)
+      #expect(!String(decoding: try FileReader.contents(of: other + "/report.html"), as: UTF8.self).contains("<img"))
+    }
+  }
+
   @Test func `the answer has the form that was asked for`() throws {
     try inTemporaryFolder { folder in
       let path = try checkpoints(folder)[0]

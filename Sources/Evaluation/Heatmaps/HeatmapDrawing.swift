@@ -28,15 +28,7 @@ struct HeatmapDrawing: Sendable {
   /// Throws `inconsistentMap`, before anything is written; `cause` for what cannot be written.
   func draw(_ label: Int) throws(EvaluationError) -> Drawn {
     let finding = checkpoint.metadata.classes[label]
-    let maps = try prediction.crops.map { (crop) throws(EvaluationError) in
-      let map = ClassActivationMap(
-        features: crop.features, shape: featureShape, weights: checkpoint.weights, index: label,
-        logit: crop.logits[label])
-      guard map.isConsistent else {
-        throw .inconsistentMap(image: path, finding: finding, discrepancy: map.discrepancy)
-      }
-      return map
-    }
+    let maps = try prediction.maps(of: label, checkpoint, featureShape, image: path)
     let view = prediction.crops[0].view
     let windows = prediction.crops.map(\.view.window)
     let inner = maps.map { $0.interior(options.maskedBorder) }
@@ -106,6 +98,25 @@ struct HeatmapDrawing: Sendable {
   /// A class's name as part of a file's: whatever is no letter, digit, `_` or `-` becomes `_`.
   private func fileNamePart(_ finding: String) -> String {
     String(finding.map { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "-" ? $0 : "_" })
+  }
+}
+
+extension ImagePrediction {
+  /// The class activation maps of class `label` in each crop, whose features were kept.
+  ///
+  /// Throws `inconsistentMap` where one is not the logit's.
+  func maps(
+    of label: Int, _ checkpoint: Checkpoint, _ shape: FeatureShape, image: String
+  ) throws(EvaluationError) -> [ClassActivationMap] {
+    try crops.map { (crop) throws(EvaluationError) in
+      let map = ClassActivationMap(
+        features: crop.features, shape: shape, weights: checkpoint.weights, index: label, logit: crop.logits[label])
+      guard map.isConsistent else {
+        throw .inconsistentMap(
+          image: image, finding: checkpoint.metadata.classes[label], discrepancy: map.discrepancy)
+      }
+      return map
+    }
   }
 }
 

@@ -23,8 +23,8 @@ struct HeatmapSheet: ~Copyable {
     path = folder + "/sheet.html"
     classes = predictor.checkpoint.metadata.classes
     boxes = Dictionary(grouping: options.boxes) { fileName(of: $0.image) }
-    card = Self.template(Self.cardTemplate)
-    let head = Self.template(Self.headTemplate).render(Self.about(predictor, options))
+    card = pageTemplate(Self.cardTemplate)
+    let head = pageTemplate(Self.headTemplate).render(Self.about(predictor, options))
     file = try Self.begin(path, head, overwriting: options.overwriting)
   }
 
@@ -40,14 +40,6 @@ struct HeatmapSheet: ~Copyable {
     }
   }
 
-  private static func template(_ text: String) -> MustacheTemplate {
-    do {
-      return try MustacheTemplate(string: text)
-    } catch {
-      preconditionFailure("our templates are well-formed: \(error)")
-    }
-  }
-
   /// What the page says about itself.
   private static func about(_ predictor: Predictor, _ options: HeatmapWriter.Options) -> [String: Any] {
     let scale =
@@ -57,7 +49,7 @@ struct HeatmapSheet: ~Copyable {
     let crops = predictor.crops == .one ? "one crop" : "\(predictor.crops.rawValue) crops"
     let source = predictor.checkpoint.metadata.source.map { "imported from \($0.name)" }
     return [
-      "scale": scale, "version": toolVersion, "hasBoxes": !options.boxes.isEmpty,
+      "style": pageStyle, "scale": scale, "version": toolVersion, "hasBoxes": !options.boxes.isEmpty,
       "network": [predictor.checkpoint.weights.layout.architecture.name, crops, source].compactMap(\.self)
         .joined(separator: ", "),
     ]
@@ -132,21 +124,10 @@ extension HeatmapSheet {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Heatmaps</title>
     <style>
-      :root { color-scheme: light dark; }
-      body { margin: 0 auto; max-width: 100rem; padding: 1rem 1.5rem; font: 1rem/1.4 system-ui, sans-serif; }
-      header p { margin: 0.2rem 0; max-width: 60rem; }
-      .warning { font-weight: 600; }
-      section { border-top: 1px solid #8888; margin-top: 1.5rem; padding-top: 0.8rem; break-inside: avoid; }
-      h2 { font-size: 1rem; margin: 0 0 0.5rem; overflow-wrap: anywhere; }
-      .row { display: flex; flex-wrap: wrap; gap: 0.8rem; align-items: flex-start; }
-      figure { margin: 0; width: 16rem; }
-      figcaption { font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-      svg { width: 100%; height: auto; display: block; background: #000; }
+      {{{style}}}
+      svg { background: #000; }
       rect { fill: none; stroke: #39c5ff; stroke-width: 3px; vector-effect: non-scaling-stroke; }
       text { fill: #39c5ff; stroke: #000; paint-order: stroke; stroke-width: 4px; vector-effect: non-scaling-stroke; }
-      table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-      td { padding: 0 0.6rem 0 0; }
-      td + td { text-align: right; padding-right: 0; }
     </style>
     <header>
       <p class="warning">This page contains patient images and identifiers.</p>

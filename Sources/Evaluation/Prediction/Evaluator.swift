@@ -2,6 +2,7 @@ import Checkpoints
 import ChestXray
 import Engine
 import Platform
+import Tensors
 
 /// Lets checkpoints predict lists of radiographs.
 public struct Evaluator {
@@ -79,12 +80,7 @@ public struct Evaluator {
     where !preparations.contains(where: { $0.preprocessing == predictor.preparation.preprocessing }) {
       preparations.append(predictor.preparation)
     }
-    let dataset: Dataset
-    do {
-      dataset = try Dataset(table: table, folder: folder, preprocessing: preparations[0].preprocessing)
-    } catch {
-      throw .cause(error)
-    }
+    let dataset = try dataset(table, preprocessing: preparations[0].preprocessing)
     let loader = BatchLoader(
       dataset, preparations: preparations, batchSize: predictors[0].predictor.batchSize,
       augmentation: crops.augmentation, pool: pool)
@@ -98,6 +94,26 @@ public struct Evaluator {
       progress(all[predictors[0].index].rows.count)
     }
     return leaders.map { all[$0] }
+  }
+
+  /// Calls `body` with the index, the path and the prediction of each image of `table`, feature maps and their shape included.
+  func look(
+    at table: LabelTable, by checkpoint: Checkpoint,
+    _ body: (Int, String, ImagePrediction, FeatureShape) throws(EvaluationError) -> Void
+  ) throws(EvaluationError) {
+    let predictor = try Predictor(checkpoint, backend: backend, batchSize: batchSize, crops: crops, pool: pool)
+    let dataset = try dataset(table, preprocessing: checkpoint.metadata.preprocessing)
+    try predictor.predict(dataset, keepingFeatures: true) { (index, prediction) throws(EvaluationError) in
+      try body(index, dataset.paths[index], prediction, predictor.featureShape)
+    }
+  }
+
+  private func dataset(_ table: LabelTable, preprocessing: Preprocessing) throws(EvaluationError) -> Dataset {
+    do {
+      return try Dataset(table: table, folder: folder, preprocessing: preprocessing)
+    } catch {
+      throw .cause(error)
+    }
   }
 
   private func next(_ loader: BatchLoader) throws(EvaluationError) -> [Batch]? {

@@ -45,7 +45,7 @@ public struct EvaluationJob {
     thresholdTable = try options.thresholdList.map { (list) throws(EvaluationError) in
       try Evaluator.labelled(list: list, labels: options.labels)
     }
-    list = JudgedList(path: options.list, labels: options.labels, table: table)
+    list = try JudgedList(path: options.list, labels: options.labels, table: table)
     self.options = options
     self.pool = pool
   }

@@ -81,6 +81,25 @@ extension EvaluationReport {
     return TextTable(header: header, rows: rows)
   }
 
+  /// All columns with their intervals, however wide.
+  var pageTable: TextTable {
+    func text(_ auroc: Double?, _ interval: ConfidenceInterval?) -> String {
+      Self.digits(auroc) + (interval.map { " (\(decimals($0.low, 4))–\(decimals($0.high, 4)))" } ?? "")
+    }
+    let labels = columns.count == 1 ? ["AUROC"] : columns.indices.map(label)
+    let rows = findings.map { name, positives, negatives in
+      [name + (positives < 50 ? "*" : ""), String(positives), String(negatives)]
+        + columns.map { text($0.scores[name]?.auroc, $0.scores[name]?.interval) }
+        + (published.map { [Self.text($0.auroc(of: name), beside: nil)] } ?? [])
+    }
+    let mean =
+      ["mean", "", ""] + columns.map { text($0.scores.mean, $0.scores.meanInterval) }
+      + (published.map { [decimals($0.mean, 4)] } ?? [])
+    return TextTable(
+      header: ["finding", "positives", "negatives"] + labels + (published.map { [$0.title] } ?? []), rows: rows + [mean]
+    )
+  }
+
   /// What the table's signs mean.
   var footnotes: [String] {
     var lines: [String] = []
@@ -104,7 +123,8 @@ extension EvaluationReport {
 
   /// Comparisons, groups of patients, and thresholds, of several columns those of the best.
   private var furtherTables: [TextTable] {
-    comparisonTables + [subgroupTable].compactMap(\.self) + thresholdTables(of: best)
+    comparisonTables + [subgroupTable].compactMap(\.self)
+      + thresholdTables(of: best(among: Array(columns.indices)) ?? 0)
   }
 
   var comparisonTables: [TextTable] {

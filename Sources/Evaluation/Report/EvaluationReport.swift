@@ -35,8 +35,11 @@ public struct EvaluationReport: Sendable {
 
   public var confidence: ConfidenceMethod { columns[0].scores.confidence }
 
-  /// The column of the highest mean AUROC.
-  var best: Int { columns.indices.max { (columns[$0].scores.mean ?? -1) < (columns[$1].scores.mean ?? -1) } ?? 0 }
+  /// The first of the columns with the highest mean AUROC; nil of none.
+  func best(among indices: [Int]) -> Int? {
+    let best = indices.compactMap { columns[$0].scores.mean }.max()
+    return indices.first { columns[$0].scores.mean == best }
+  }
 
   /// The findings of all columns, in the order in which they come.
   var findings: [(name: String, positives: Int, negatives: Int)] {
@@ -90,13 +93,21 @@ public struct JudgedList: Sendable {
   public let release: LabelRelease?
 
   /// `table`: of `path` and `labels`. Where the labels of a part of ChestX-ray14 come from, the whole table at `labels` says.
-  public init(path: String, labels: String?, table: LabelTable) {
+  ///
+  /// Throws where that cannot be read.
+  public init(path: String, labels: String?, table: LabelTable) throws(EvaluationError) {
     self.path = path
     self.labels = labels
     images = table.samples.count
     patients = table.patientCount + table.samples.count { $0.patient == nil }
     known = KnownList(table)
-    release = LabelRelease(table) ?? labels.flatMap { try? LabelTable(list: $0) }.flatMap { LabelRelease($0) }
+    do {
+      release = try LabelRelease(table) ?? labels.flatMap { try LabelRelease(LabelTable(list: $0)) }
+    } catch let error as ChestXrayError {
+      throw .cause(error)
+    } catch {
+      preconditionFailure("every error of a table is diagnosed: \(error)")
+    }
   }
 
   /// ```

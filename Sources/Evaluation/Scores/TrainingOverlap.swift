@@ -21,16 +21,18 @@ public struct TrainingOverlap: Sendable {
     guard let checkpoint else { return found }
     let folder = parent(checkpoint.path)
     let folders = [parent(folder) + "/lists", folder, parent(testList)]
-    let digests = given.map { try? SHA256.hex(ofFile: $0) }
+    let digests = try given.map { (path) throws(EvaluationError) in try digest(of: path) }
     for recorded in checkpoint.metadata.trainedOn where !digests.contains(recorded.sha256) {
       // A run's copies of two lists of one name have numbers.
       let candidates = folders.flatMap { folder in
         ["", "1-", "2-"].map { "\(folder)/\($0)\(fileName(of: recorded.name))" }
       }
-      let path = candidates.first { (try? SHA256.hex(ofFile: $0)) == recorded.sha256 }
+      var path: String?
+      for candidate in candidates where path == nil && somethingStands(at: candidate) {
+        if try digest(of: candidate) == recorded.sha256 { path = candidate }
+      }
       let list = try path.map { (path) throws(EvaluationError) in try read(path) }
-      found.append(
-        TrainingOverlap(list: path ?? recorded.name, overlap: list.map { ListOverlap($0, table) }))
+      found.append(TrainingOverlap(list: path ?? recorded.name, overlap: list.map { ListOverlap($0, table) }))
     }
     return found
   }
@@ -38,6 +40,14 @@ public struct TrainingOverlap: Sendable {
   private static func read(_ path: String) throws(EvaluationError) -> LabelTable {
     do {
       return try LabelTable(unlabelled: path, labels: nil)
+    } catch {
+      throw .cause(error)
+    }
+  }
+
+  private static func digest(of path: String) throws(EvaluationError) -> String {
+    do {
+      return try SHA256.hex(ofFile: path)
     } catch {
       throw .cause(error)
     }
