@@ -12,7 +12,7 @@ struct Bench: ParsableCommand {
     discussion: """
       Rows: training-bN, ten-crop-bN and inference-bN (any batch size N), decoding, preparation, thumbnails, random-crops, import, auroc, peak, kernel-NAME, \
       scaling-ROW (training, inference or peak on all threads over one), epoch-cached and epoch-decoding (over batches in memory), \
-      heatmaps (over predicting alone). \
+      heatmaps (over predicting alone), evaluation-cN (N checkpoints over one decoding and N forward passes), scores-bootstrap. \
       Without --row: \
       \(RowName.standard.map(\.description).joined(separator: ", ")).
 

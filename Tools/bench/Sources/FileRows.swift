@@ -61,6 +61,7 @@ extension Settings {
   }
 
   struct Images {
+    let path: String
     let paths: [String]
     let subject: String
     /// Removed when the last row that needs it is gone; nil for a folder of the user's.
@@ -71,13 +72,16 @@ extension Settings {
     if let images {
       let folder = try ImageFolder(path: images)
       let paths = try folder.resolve(try folder.images())
-      return Images(paths: paths, subject: "\(paths.count) files of \(images.printable)", scratch: nil)
+      return Images(
+        path: images, paths: paths, subject: "\(paths.count) files of \(images.printable)", scratch: nil)
     }
     let scratch = ScratchFolder()
     try SyntheticRadiographs(images: 16).write(to: scratch.path, pool: pool)
     let folder = try ImageFolder(path: scratch.path)
     let paths = try folder.resolve(try folder.images())
-    return Images(paths: paths, subject: "\(paths.count) synthetic PNGs, 1024×1024, 8-bit gray", scratch: scratch)
+    return Images(
+      path: scratch.path, paths: paths, subject: "\(paths.count) synthetic PNGs, 1024×1024, 8-bit gray",
+      scratch: scratch)
   }
 
   /// A checkpoint of the architecture with random weights, in `scratch`.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evaluation
 
 /// What can be measured.
 indirect enum RowName: Equatable, Sendable, CustomStringConvertible, ExpressibleByArgument {
@@ -24,6 +25,10 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case weightImport
   /// One finding's area under the ROC curve.
   case auroc
+  /// Everything that is said of fourteen findings, with DeLong's intervals, or the bootstrap's.
+  case scores(ConfidenceMethod)
+  /// How many times as long predicting by some checkpoints at once takes as one decoding and as many forward passes.
+  case evaluation(checkpoints: Int)
   /// Multiplications and additions in registers: the processor's peak.
   case peak
   /// One of the engine's kernels on one thread, with everything in the caches.
@@ -50,7 +55,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   static let standard: [RowName] =
     [
       .training(batch: 16), .inference(batch: 16), .inference(batch: 1), .decoding, .preparation, .thumbnails,
-      .randomCrops, .weightImport, .auroc, .peak,
+      .randomCrops, .weightImport, .auroc, .scores(.delong), .peak,
     ] + kernels
 
   /// Those that `kernels` stands for: all but the experiment in int8, which not every processor can run.
@@ -65,6 +70,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case "heatmaps": self = .heatmaps
     case "import": self = .weightImport
     case "auroc": self = .auroc
+    case "scores": self = .scores(.delong)
+    case "scores-bootstrap": self = .scores(.bootstrap)
     case "peak": self = .peak
     default:
       if argument.hasPrefix("scaling-") {
@@ -77,6 +84,11 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
       if argument.hasPrefix("epoch-") {
         guard let epoch = Epoch(rawValue: String(argument.dropFirst("epoch-".count))) else { return nil }
         self = .epoch(epoch)
+        return
+      }
+      if argument.hasPrefix("evaluation-c") {
+        guard let count = Int(argument.dropFirst("evaluation-c".count)), count > 0 else { return nil }
+        self = .evaluation(checkpoints: count)
         return
       }
       if argument.hasPrefix("kernel-") {
@@ -100,7 +112,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     switch self {
     case .training, .inference, .peak: true
     case .tenCrop, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .heatmaps, .weightImport, .auroc,
-      .kernel, .scaling:
+      .scores, .evaluation, .kernel, .scaling:
       false
     }
   }
@@ -118,6 +130,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case .heatmaps: "heatmaps"
     case .weightImport: "import"
     case .auroc: "auroc"
+    case .scores(let confidence): confidence == .bootstrap ? "scores-bootstrap" : "scores"
+    case .evaluation(let count): "evaluation-c\(count)"
     case .peak: "peak"
     case .kernel(let kernel): "kernel-\(kernel.rawValue)"
     case .scaling(let row): "scaling-\(row)"

@@ -64,6 +64,10 @@ extension Settings {
       let (prediction, drawing) = try heatmaps()
       measurement = try Measurement(of: prediction, over: drawing, warmUp: warmUp, rounds: rounds, seconds: seconds)
       (subject, unit) = (drawing.subject, "×")
+    case .evaluation(let count):
+      let (evaluated, parts) = try evaluation(checkpoints: count)
+      measurement = try Measurement(of: parts, over: evaluated, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      (subject, unit) = (evaluated.subject, "×")
     default:
       let work = try prepare(name)
       measurement = try Measurement(work, warmUp: warmUp, rounds: rounds, seconds: seconds)
@@ -84,9 +88,10 @@ extension Settings {
     case .randomCrops: try randomCrops()
     case .weightImport: try weightImport()
     case .auroc: try areaUnderCurve()
+    case .scores(let confidence): try scores(confidence)
     case .peak: peak()
     case .kernel(let kernel): try self.kernel(kernel)
-    case .scaling, .epoch, .heatmaps: preconditionFailure("two works, not one")
+    case .scaling, .epoch, .heatmaps, .evaluation: preconditionFailure("two works, not one")
     }
   }
 }

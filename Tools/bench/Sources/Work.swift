@@ -10,6 +10,7 @@ struct Work {
     case imagesPerSecond(count: Int)
     case millisecondsPerImage(count: Int)
     case seconds
+    case milliseconds
     case scoresPerSecond(count: Int)
     /// Floating-point operations, of which a multiplication and an addition are two.
     case gigaflops(operations: Double)
@@ -20,6 +21,7 @@ struct Work {
       case .imagesPerSecond: "images/s"
       case .millisecondsPerImage: "ms/image"
       case .seconds: "s"
+      case .milliseconds: "ms"
       case .scoresPerSecond: "scores/s"
       case .gigaflops: "GFLOP/s"
       case .gigabytesPerSecond: "GB/s"
@@ -32,6 +34,7 @@ struct Work {
       case .imagesPerSecond(let count), .scoresPerSecond(let count): Double(count) / seconds
       case .millisecondsPerImage(let count): 1000 * seconds / Double(count)
       case .seconds: seconds
+      case .milliseconds: 1000 * seconds
       case .gigaflops(let operations): operations / seconds / 1e9
       case .gigabytesPerSecond(let bytes): Double(bytes) / seconds / 1e9
       }
