@@ -46,8 +46,8 @@ run chexnet import-weights fixtures/demo/start.pt --output demo/start.safetensor
 # shellcheck disable=SC2086  # several words on purpose
 run chexnet finetune --data demo/data --train demo/data/train_list.txt --validation demo/data/val_list.txt \
   $network --schedule cosine --augment flip --output demo/run
-run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensors \
-  --data demo/data --test demo/data/test_list.txt
+run chexnet evaluate demo/start.safetensors demo/run/checkpoints/best.safetensors demo/run/checkpoints/last.safetensors \
+  --data demo/data --test demo/data/test_list.txt --thresholds-from demo/data/val_list.txt --report demo/report | sed -n '1,25p'
 run chexnet heatmap demo/run/checkpoints/best.safetensors demo/data/test_list.txt --finding all \
   --minimum-probability 0.5 --size map --boxes demo/data/BBox_List_2017.csv --output demo/heatmaps | tee demo/heatmaps.txt |
   sed -n -e '1,5p' -e '$p'
