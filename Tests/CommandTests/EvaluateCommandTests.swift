@@ -130,6 +130,10 @@ import Testing
       let elsewhere = folder + "/elsewhere/list.txt"
       try createFolder(folder + "/elsewhere")
       try FileManager.default.copyItem(atPath: self.list, toPath: elsewhere)
+      let inRun = try Executable.run(["evaluate", best, "--data", Self.demo, "--test", elsewhere, "--strict", "--json"])
+      #expect(inRun.status == 0)
+      let found = try inRun.json()["checkpoints"]?[0]?["trained_on"]?[0]?["list"]?.string
+      #expect(found == run + "/lists/train_list.txt")
       let unknown = try Executable.run(["evaluate", moved, "--data", Self.demo, "--test", elsewhere, "--strict"])
       #expect(unknown.status == 12)
       #expect(unknown.err.contains("was trained on train_list.txt, which was not found; give it with --trained-on"))
