@@ -64,14 +64,19 @@ public struct Finetuner {
   let resume: Resume
   let backend: any Backend
   let pool: ThreadPool
+  /// The processes that train together.
+  let ranks: Ranks
   private let began = ContinuousClock.now
 
-  /// `output`: the run directory.
+  /// `output`: the run directory. `collective`: the processes that train together, each of which calls this with the same options; process 0 writes.
   public init(
-    _ options: TrainingOptions, output: String, resume: Resume, backend: any Backend, pool: ThreadPool
+    _ options: TrainingOptions, output: String, resume: Resume, backend: any Backend, pool: ThreadPool,
+    collective: any Collective = SoleRank()
   ) {
     self.options = options
+    ranks = Ranks(collective: collective)
     run = RunDirectory(path: output)
+    run.isWriter = ranks.isMain
     self.resume = resume
     self.backend = backend
     self.pool = pool
@@ -81,10 +86,31 @@ public struct Finetuner {
   ///
   /// Before the run directory is made everything that can be checked is: lists, labels, images, weights, sizes, settings, space.
   public func callAsFunction(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> Summary {
-    var (loop, saved) = try prepare(report)
+    try ranks.agree(on: description)
+    var (loop, saved) = try ranks.together { () throws(TrainingError) in try prepare(report) }
     let state = saved?.state ?? loop.state
     if saved != nil, options.isOver(state) { return summary(state, wasFinished: true) }
-    if run.isBegun {
+    // Known before process 0 makes the folder.
+    let isBegun = run.isBegun
+    try ranks.together { () throws(TrainingError) in try begin(loop, state, saved, isBegun: isBegun, report) }
+    let (end, note) = JobEnd.told(by: ProcessInfo.processInfo.environment)
+    if let note { report(.note(note)) }
+    loop.jobEnd = end
+    return summary(try loop.train(from: state), wasFinished: false)
+  }
+
+  /// What must be the same in all processes.
+  private var description: String {
+    let settings = JSONValue.object(options.json).text()
+    return [toolVersion, backend.name, backend.precision.rawValue, run.path, settings].joined(separator: "\n")
+  }
+
+  /// Makes the run directory, or takes out of it what a killed run wrote behind `state`.
+  private func begin(
+    _ loop: TrainingLoop, _ state: TrainingState, _ saved: RunDirectory.SavedState?, isBegun: Bool,
+    _ report: (TrainingEvent) -> Void
+  ) throws(TrainingError) {
+    if isBegun {
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
       if saved?.fault != nil { try run.restorePreviousState() }
       try run.cut(behind: state)
@@ -93,10 +119,6 @@ public struct Finetuner {
       try run.create(settings: options.json, lists: [options.trainList, options.validationList])
       try run.note("started", loop.state)
     }
-    let (end, note) = JobEnd.told(by: ProcessInfo.processInfo.environment)
-    if let note { report(.note(note)) }
-    loop.jobEnd = end
-    return summary(try loop.train(from: state), wasFinished: false)
   }
 
   /// What the run would do, with everything checked and nothing made.

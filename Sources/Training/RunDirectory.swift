@@ -18,6 +18,8 @@ import Platform
 /// that of the one before it (`RunDirectory+State`).
 struct RunDirectory {
   let path: String
+  /// Whether this process, of several, is the one that writes.
+  var isWriter = true
   /// Bytes that may still be written at a path.
   var spaceLeft: @Sendable (String) throws(PlatformError) -> Int = { path throws(PlatformError) in
     try Platform.freeSpace(at: path)
@@ -53,6 +55,7 @@ struct RunDirectory {
 
   /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
+    guard isWriter else { return }
     let names = lists.map(fileName)
     let areOwn = Set(names).count == names.count
     do {
@@ -133,6 +136,7 @@ struct RunDirectory {
 
   /// Replaces `metrics.csv`.
   func write(metrics rows: [String], header: String) throws(TrainingError) {
+    guard isWriter else { return }
     do {
       try AtomicFile.write(([header] + rows).joined(separator: "\n") + "\n", to: metricsPath, overwriting: true)
     } catch {
@@ -140,8 +144,9 @@ struct RunDirectory {
     }
   }
 
-  /// TensorBoard's file of the run.
-  func scalars() throws(TrainingError) -> ScalarLog {
+  /// TensorBoard's file of the run; nil where another process writes it.
+  func scalars() throws(TrainingError) -> ScalarLog? {
+    guard isWriter else { return nil }
     do {
       return try ScalarLog(folder: path)
     } catch {
@@ -151,6 +156,7 @@ struct RunDirectory {
 
   /// Adds a line to `events.jsonl`, with the time, the epochs that are finished, and the steps behind them.
   func note(_ event: String, _ state: TrainingState, _ members: JSONObject = JSONObject()) throws(TrainingError) {
+    guard isWriter else { return }
     var object = JSONObject([
       ("schema", .string("chexnet.event")), ("v", 1), ("event", .string(event)),
       ("time", JSONValue(Date().timeIntervalSince1970)), ("epoch", JSONValue(state.epoch)),
@@ -169,6 +175,7 @@ struct RunDirectory {
   /// Removes what a run that was killed wrote behind `state`, from which it goes on: events, TensorBoard's numbers, and files that never got their names. Later epochs'
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
+    guard isWriter else { return }
     do {
       try removeLitter()
       try ScalarLog(folder: path).cut(to: state.scalarBytes)

@@ -18,19 +18,13 @@ extension TrainingLoop {
       validationLoss: validationLoss, validationScores: scores, isBest: validationLoss < state.bestLoss,
       isBestAUROC: scores.mean.map { $0 > state.bestAUROC ?? -1 } ?? false)
     state.epoch += 1
-    (state.step, state.lossSum, state.knownCount) = (0, 0, 0)
+    (state.step, state.images, state.lossSum, state.knownCount) = (0, 0, 0, 0)
     state.schedule.endEpoch(validationLoss: validationLoss)
     if summary.isBest { (state.bestLoss, state.bestEpoch) = (validationLoss, state.epoch) }
     if summary.isBestAUROC { (state.bestAUROC, state.bestAUROCEpoch) = (scores.mean, state.epoch) }
     let began = ContinuousClock.now
     metrics.append(summary.metricsRow)
-    try run.write(metrics: metrics, header: EpochSummary.metricsHeader(checkpoint.metadata.classes))
-    if summary.isBest { try save(state.chosenWeights, to: run.bestCheckpoint) }
-    if summary.isBestAUROC { try save(state.chosenWeights, to: run.bestAUROCCheckpoint) }
-    try save(state.weights, to: run.lastCheckpoint)
-    try log(summary.scalars)
-    try run.note("epoch", state, summary.event)
-    try saveState()
+    try written { (loop) throws(TrainingError) in try loop.write(summary) }
     jobEnd?.saved(in: ContinuousClock.now - began)
     report(.epoch(summary))
     if let failure = training.source.cache?.failure, !hasReportedCache {
@@ -39,32 +33,67 @@ extension TrainingLoop {
     }
   }
 
+  private mutating func write(_ summary: EpochSummary) throws(TrainingError) {
+    try run.write(metrics: metrics, header: EpochSummary.metricsHeader(checkpoint.metadata.classes))
+    if summary.isBest { try save(state.chosenWeights, to: run.bestCheckpoint) }
+    if summary.isBestAUROC { try save(state.chosenWeights, to: run.bestAUROCCheckpoint) }
+    try save(state.weights, to: run.lastCheckpoint)
+    try log(summary.scalars)
+    try run.note("epoch", state, summary.event)
+    try saveState()
+  }
+
   /// The mean loss over the known labels of the validation list, and the AUROC of each finding. A reason to stop that comes on the way
-  /// leaves the epoch with all its steps done: the run goes on with its validation.
+  /// leaves the epoch with all its steps done: the run goes on with its validation. Of several processes each predicts a part, and all stop only
+  /// behind it; what is made of the logits is one process's arithmetic.
   private mutating func validate() throws(TrainingError) -> (loss: Double, scores: Scores) {
     predictor.load(state.chosenWeights)
     jobEnd?.stepped(in: .zero)
+    let classes = checkpoint.metadata.classes.count
+    // Of each image its logits, and whether it was seen; what others predict is 0 until all is summed.
+    var found = [Double](repeating: 0, count: validation.count * (classes + 1))
+    let share = ranks.collective.share(of: validation.count)
+    let skipped = try ranks.together { () throws(TrainingError) in
+      try predict(share) { index, logits in
+        for (place, logit) in logits.enumerated() { found[index * (classes + 1) + place] = Double(logit) }
+        found[index * (classes + 1) + classes] = 1
+      }
+    }
+    found = try ranks.sum(found)
     var predictions = Predictions(findings: checkpoint.metadata.classes, table: validation.table)
     var (sum, known) = (0.0, 0)
+    for index in 0..<validation.count where found[index * (classes + 1) + classes] == 1 {
+      let logits = found[index * (classes + 1)..<(index + 1) * (classes + 1) - 1]
+      for (logit, label) in zip(logits, validation.labels(of: index)) where label != .unknown {
+        // −log σ(±z), as softplus: neither overflows.
+        let z = label == .positive ? -logit : logit
+        sum += max(z, 0) + log1p(exp(-abs(z)))
+        known += 1
+      }
+      let sample = validation.table.samples[index]
+      predictions.append(
+        image: sample.image, patient: sample.patient, probabilities: logits.map { sigmoid($0) }, labels: sample.labels)
+    }
+    try tell(skipped, of: validation)
+    try checkSkipped(of: validation)
+    return (sum / Double(max(known, 1)), Scores(predictions, confidence: .none))
+  }
+
+  /// Predicts the validation images of `share`; those that are skipped. `body` is told of each of the others.
+  private mutating func predict(
+    _ share: Range<Int>, _ body: (Int, [Float]) -> Void
+  ) throws(TrainingError) -> [SkippedImage] {
     var reason: Interruption.Reason?
     var skipped: [SkippedImage] = []
     do {
-      try predictor.predict(validation, skipped: { skipped.append($0) }) {
+      try predictor.predict(validation, order: Array(share), skipped: { skipped.append($0) }) {
         (index, prediction) throws(EvaluationError) in
-        reason = reasonToStop
+        reason = ranks.areSeveral ? nil : reasonToStop
         if let reason {
           throw .cause(TrainingError.interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step))
         }
-        for (logit, label) in zip(prediction.crops[0].logits, validation.labels(of: index)) where label != .unknown {
-          // −log σ(±z), as softplus: neither overflows.
-          let z = label == .positive ? -Double(logit) : Double(logit)
-          sum += max(z, 0) + log1p(exp(-abs(z)))
-          known += 1
-        }
-        let sample = validation.table.samples[index]
-        predictions.append(
-          image: sample.image, patient: sample.patient, probabilities: prediction.probabilities, labels: sample.labels)
-        report(.validating(epoch: state.epoch + 1, done: index + 1, images: validation.count))
+        body(index, prediction.crops[0].logits)
+        report(.validating(epoch: state.epoch + 1, done: index + 1 - share.lowerBound, images: share.count))
       }
     } catch {
       if let reason { try stop(reason) }
@@ -74,9 +103,7 @@ extension TrainingLoop {
       }
       throw .cause(error)
     }
-    try tell(skipped, of: validation)
-    try checkSkipped(of: validation)
-    return (sum / Double(max(known, 1)), Scores(predictions, confidence: .none))
+    return skipped
   }
 }
 

@@ -14,8 +14,10 @@ extension TrainingLoop {
   /// Saves everything up to the step that was taken last, and ends the run.
   mutating func stop(_ reason: Interruption.Reason) throws(TrainingError) -> Never {
     state.weights = session.readWeights()
-    try run.note("interrupted", state, ["by": .string(reason.description)])
-    try saveState()
+    try written { (loop) throws(TrainingError) in
+      try loop.run.note("interrupted", loop.state, ["by": .string(reason.description)])
+      try loop.saveState()
+    }
     throw .interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step)
   }
 
@@ -23,10 +25,20 @@ extension TrainingLoop {
   mutating func saveStep() throws(TrainingError) {
     let began = ContinuousClock.now
     state.weights = session.readWeights()
-    try save(state.weights, to: run.stepCheckpoint(state.epoch * steps + state.step))
-    try run.note("checkpoint", state)
-    try saveState()
+    try written { (loop) throws(TrainingError) in
+      try loop.save(loop.state.weights, to: loop.run.stepCheckpoint(loop.state.epoch * loop.steps + loop.state.step))
+      try loop.run.note("checkpoint", loop.state)
+      try loop.saveState()
+    }
     jobEnd?.saved(in: ContinuousClock.now - began)
+  }
+
+  /// Lets process 0 write by `body`; all go on when it has, or fail as it does.
+  mutating func written(_ body: (inout TrainingLoop) throws(TrainingError) -> Void) throws(TrainingError) {
+    if !ranks.areSeveral { return try body(&self) }
+    var copy = self
+    try ranks.together { () throws(TrainingError) in if ranks.isMain { try body(&copy) } }
+    self = copy
   }
 
   /// The one before it is kept as the previous state. That of a stop is not: so what a run leaves does not depend on where it was stopped.

@@ -38,8 +38,9 @@ struct TrainingLoop {
   var run: RunDirectory { finetuner.run }
   /// Steps an epoch.
   var steps: Int { (training.count + stepSize - 1) / stepSize }
-  /// Images a step; the last of an epoch can have fewer.
-  private var stepSize: Int { options.batchSize * options.gradientAccumulation }
+  var ranks: Ranks { finetuner.ranks }
+  /// Images a step, of all processes together; the last of an epoch can have fewer.
+  var stepSize: Int { options.batchSize * options.gradientAccumulation * ranks.collective.size }
 
   init(
     _ finetuner: Finetuner, data: TrainingData, start: Checkpoint, report: @escaping (TrainingEvent) -> Void
@@ -84,6 +85,9 @@ struct TrainingLoop {
   /// Runs the epochs that `state` leaves; returns the last state.
   mutating func train(from state: TrainingState) throws(TrainingError) -> TrainingState {
     self.state = state
+    // Begun with other processes, its steps may have been of another size.
+    let images = state.images ?? state.step * stepSize
+    (self.state.images, self.state.step) = (images, (images + stepSize - 1) / stepSize)
     keepsLastState = isPlanned(state)
     session.load(state.weights)
     session.load(state.moments)
@@ -104,56 +108,57 @@ struct TrainingLoop {
   private mutating func trainEpoch() throws(TrainingError) {
     let epoch = state.epoch
     let order = BatchLoader.shuffledOrder(count: training.count, seed: options.seed, epoch: epoch)
+    let steps = stride(from: state.images ?? 0, to: order.count, by: stepSize).map {
+      Array(order[$0..<min($0 + stepSize, order.count)])
+    }
+    let shares = steps.map { $0[ranks.collective.share(of: $0.count)] }
     let loader = BatchLoader(
-      training, order: Array(order[min(state.step * stepSize, order.count)...]), batchSize: options.batchSize,
+      training, order: shares.flatMap(\.self), batchSize: options.batchSize,
       augmentation: options.imageAugmentation, seed: options.seed, epoch: epoch, pool: finetuner.pool)
-    while state.step < steps {
-      if let reason = reasonToStop { try stop(reason) }
-      let images = order[state.step * stepSize..<min((state.step + 1) * stepSize, order.count)]
+    for (images, share) in zip(steps, shares) {
+      ranks.collective.place = "epoch \(epoch + 1), step \(state.step + 1)"
+      if let reason = try ranks.reasonToStop(reasonToStop) { try stop(reason) }
       let began = ContinuousClock.now
-      let waited = try takeStep(Array(images), from: loader)
+      let waited = try takeStep(images, share: share, from: loader)
       jobEnd?.stepped(in: ContinuousClock.now - began)
       report(
         .step(
-          epoch: epoch + 1, step: state.step, steps: steps, loss: state.lossSum / Double(max(state.knownCount, 1)),
-          images: images.count, waited: waited))
-      if let every = options.checkpointEvery, (epoch * steps + state.step) % every == 0 { try saveStep() }
+          epoch: epoch + 1, step: state.step, steps: self.steps,
+          loss: state.lossSum / Double(max(state.knownCount, 1)), images: images.count, waited: waited))
+      if let every = options.checkpointEvery, (epoch * self.steps + state.step) % every == 0 { try saveStep() }
     }
   }
 
-  /// Takes a step on the samples that `loader` gives next; returns the seconds that were waited for them.
+  /// Takes a step on `samples`, of which `loader` gives this process `share` next; returns the seconds that were waited for them.
   ///
-  /// A loss or gradient that is not a number ends the run before the update.
-  private mutating func takeStep(_ samples: [Int], from loader: BatchLoader) throws(TrainingError) -> Double {
+  /// A loss or gradient that is not a number ends the run before the update, in whichever process it is.
+  private mutating func takeStep(
+    _ samples: [Int], share: ArraySlice<Int>, from loader: BatchLoader
+  ) throws(TrainingError) -> Double {
     let views = options.imageAugmentation.viewCount
     var known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
     let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)
-    let clock = ContinuousClock()
-    var (taken, lossSum, waited) = (0, 0.0, Duration.zero)
+    var waited = Duration.zero
     // With bad images left out, how many labels are known shows only when all of the step's are decoded.
-    var waiting: [Batch] = []
-    do {
-      while taken < samples.count {
-        let asked = clock.now
-        guard let batch = try loader.next() else { preconditionFailure("the loader has fewer images than the order") }
-        waited += clock.now - asked
-        taken += batch.count / views + batch.skipped.count
-        if options.badImages == .skip {
-          try tell(batch.skipped, of: training)
-          waiting.append(batch)
-        } else {
-          lossSum += try accumulate(batch, known: known).lossSum
-        }
+    var waiting: [Batch]?
+    if options.badImages == .skip {
+      let batches = try ranks.together { () throws(TrainingError) in
+        try load(share.count, from: loader, &waited)
       }
-      if options.badImages == .skip { known = waiting.flatMap(\.samples).reduce(0) { $0 + labels(of: $1).knownCount } }
-      for batch in waiting where batch.count > 0 { lossSum += try accumulate(batch, known: known).lossSum }
+      let own = batches.flatMap(\.samples).reduce(0) { $0 + labels(of: $1).knownCount }
+      known = Int(try ranks.sum([Double(own)])[0])
+      waiting = batches
+    }
+    let images = samples.map { training.table.samples[$0].image }
+    let (own, hasImages) = try ranks.together { () throws(TrainingError) in
+      try accumulate(share.count, waiting, from: loader, known: known, images: images, &waited)
+    }
+    let lossSum = try ranks.sum([own])[0]
+    do {
+      try session.reduce(over: ranks.collective, hasImages: hasImages)
       _ = try session.apply(options.step(epoch: state.epoch, learningRate: rate))
-    } catch let error as BackendError {
-      throw try divergence(error, step: state.step + 1, images: samples.map { training.table.samples[$0].image })
-    } catch let error as any DiagnosedError {
-      throw .cause(error)
     } catch {
-      preconditionFailure("every error of these floors is diagnosed: \(error)")
+      throw try failure(error, images: images)
     }
     if state.average != nil {
       let weights = session.readWeights()
@@ -162,11 +167,73 @@ struct TrainingLoop {
     state.lossSum += lossSum
     state.knownCount += known
     state.step += 1
+    state.images = (state.images ?? 0) + samples.count
     // A hundred points an epoch show all that a curve of an epoch can.
     if state.step % max(1, steps / 100) == 0 {
-      try log([("train/loss", lossSum / Double(max(known, 1))), ("train/learning_rate", rate)])
+      try written { (loop) throws(TrainingError) in
+        try loop.log([("train/loss", lossSum / Double(max(known, 1))), ("train/learning_rate", rate)])
+      }
     }
     return waited / .seconds(1)
+  }
+
+  /// The batches of the next `count` images.
+  private mutating func load(
+    _ count: Int, from loader: BatchLoader, _ waited: inout Duration
+  ) throws(TrainingError) -> [Batch] {
+    let views = options.imageAugmentation.viewCount
+    var (taken, batches) = (0, [Batch]())
+    while taken < count {
+      let batch = try next(loader, &waited)
+      taken += batch.count / views + batch.skipped.count
+      try tell(batch.skipped, of: training)
+      batches.append(batch)
+    }
+    return batches
+  }
+
+  /// Accumulates the gradients of the next `count` images, or of `waiting`; the sum of their loss, and whether there were any.
+  private mutating func accumulate(
+    _ count: Int, _ waiting: [Batch]?, from loader: BatchLoader, known: Int, images: [String], _ waited: inout Duration
+  ) throws(TrainingError) -> (lossSum: Double, hasImages: Bool) {
+    let views = options.imageAugmentation.viewCount
+    var (taken, lossSum, hasImages) = (0, 0.0, false)
+    func add(_ batch: Batch) throws(TrainingError) {
+      if batch.count == 0 { return }
+      do {
+        lossSum += try accumulate(batch, known: known).lossSum
+      } catch {
+        throw try failure(error, images: images)
+      }
+      hasImages = true
+    }
+    if let waiting {
+      for batch in waiting { try add(batch) }
+    } else {
+      while taken < count {
+        let batch = try next(loader, &waited)
+        taken += batch.count / views
+        try add(batch)
+      }
+    }
+    return (lossSum, hasImages)
+  }
+
+  private func next(_ loader: BatchLoader, _ waited: inout Duration) throws(TrainingError) -> Batch {
+    let asked = ContinuousClock.now
+    defer { waited += ContinuousClock.now - asked }
+    do {
+      guard let batch = try loader.next() else { preconditionFailure("the loader has fewer images than the order") }
+      return batch
+    } catch {
+      throw .cause(error)
+    }
+  }
+
+  /// What a backend's error means for a step: numbers that are none are divergence.
+  private func failure(_ error: BackendError, images: [String]) throws(TrainingError) -> TrainingError {
+    guard case .notFinite = error else { return .cause(error) }
+    return try divergence(error, step: state.step + 1, images: images)
   }
 
   /// Tells of images that are skipped, each once.

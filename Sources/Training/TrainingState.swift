@@ -10,6 +10,9 @@ struct TrainingState: Equatable {
   var epoch = 0
   /// Steps done of the epoch after them.
   var step = 0
+  /// Images of the epoch that they have taken: so a run can go on with other processes, whose steps are larger or smaller. Nil where a state of before
+  /// that does not say.
+  var images: Int? = 0
   /// Sums over those steps.
   var lossSum = 0.0
   var knownCount = 0
@@ -43,7 +46,7 @@ struct TrainingState: Equatable {
       (name, HostTensor(values, shape: [values.count]))
     }
     let counters: JSONValue = [
-      "epoch": JSONValue(epoch), "step": JSONValue(step), "loss_sum": JSONValue(lossSum),
+      "epoch": JSONValue(epoch), "step": JSONValue(step), "images": JSONValue(images), "loss_sum": JSONValue(lossSum),
       "known": JSONValue(knownCount),
       "reductions": JSONValue(schedule.reductions), "schedule_best": finite(schedule.bestLoss),
       "bad_epochs": JSONValue(schedule.badEpochs), "best_loss": finite(bestLoss), "best_epoch": JSONValue(bestEpoch),
@@ -107,6 +110,7 @@ struct TrainingState: Equatable {
     schedule.badEpochs = try integer("bad_epochs")
     epoch = try integer("epoch")
     step = try integer("step")
+    images = counters["images"]?.integer.flatMap { $0 < 0 ? nil : $0 }
     lossSum = try double("loss_sum")
     knownCount = try integer("known")
     bestLoss = try double("best_loss")

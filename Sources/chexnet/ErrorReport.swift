@@ -9,13 +9,17 @@ enum ErrorReport {
 
   /// Prints `error` and ends the process. Help and version requests, which are errors to the parser, go to standard output.
   static func exit(with error: any Error) -> Never {
-    let asJSON = CommandLine.arguments.contains("--json")
-    if let error = error as? any DiagnosedError {
-      write(error.diagnosis, asJSON: asJSON)
-      Foundation.exit(error.diagnosis.exit.rawValue)
+    if error is any DiagnosedError {
+      tell(error)
+      Foundation.exit(status(of: error))
     }
     if let status = error as? ExitStatus { Foundation.exit(status.rawValue) }
     let code = CheXNet.exitCode(for: error)
+    // What a user has mistyped is told once: launchers end all when the first one leaves, and that should be the one that tells.
+    if isLaterRank {
+      usleep(500_000)
+      Foundation.exit(code.rawValue)
+    }
     if code.isSuccess || !asJSON { CheXNet.exit(withError: error) }
     // The parser's own text: "Error: …", then the usage.
     let message = CheXNet.message(for: error)
@@ -26,6 +30,30 @@ enum ErrorReport {
         hint: "chexnet --help"),
       asJSON: true)
     Foundation.exit(isUsage ? ExitStatus.usage.rawValue : ExitStatus.internalBug.rawValue)
+  }
+
+  private static var asJSON: Bool { CommandLine.arguments.contains("--json") }
+
+  /// Whether a launcher says that this is one of several processes, and not the first.
+  private static var isLaterRank: Bool {
+    ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].contains { name in
+      ProcessInfo.processInfo.environment[name].flatMap { Int($0) }.map { $0 > 0 } ?? false
+    }
+  }
+
+  /// Prints an error that knows what to tell; `prefix` comes before its message.
+  static func tell(_ error: any Error, prefix: String = "") {
+    guard var diagnosis = (error as? any DiagnosedError)?.diagnosis else {
+      return standardError("error: \(prefix)\(CheXNet.message(for: error))\n")
+    }
+    diagnosis.message = prefix + diagnosis.message
+    write(diagnosis, asJSON: asJSON)
+  }
+
+  /// With which `error` leaves the program.
+  static func status(of error: any Error) -> Int32 {
+    if let error = error as? any DiagnosedError { return error.diagnosis.exit.rawValue }
+    return (error as? ExitStatus)?.rawValue ?? CheXNet.exitCode(for: error).rawValue
   }
 
   private static func write(_ diagnosis: Diagnosis, asJSON: Bool) {

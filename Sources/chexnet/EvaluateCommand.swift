@@ -96,6 +96,7 @@ struct EvaluateCommand: ParsableCommand {
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case text, csv, markdown }
 
+  @OptionGroup var rankOptions: RankOptions
   @OptionGroup var deviceOptions: DeviceOptions
   @OptionGroup var outputOptions: OutputOptions
 
@@ -109,26 +110,71 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    if let predictions, !outputOptions.force { try refuseExisting(predictions) }
-    let paths = scores.isEmpty ? try Checkpoint.paths(checkpoints) : scores
+  func run() throws { try rankOptions.join { collective in try run(collective) } }
+
+  /// In each of the processes; all come to the same report, which the first writes.
+  private func run(_ collective: any Collective) throws {
+    let isMain = collective.rank == 0
+    let pool = ThreadPool(threads: RankOptions.threads(deviceOptions.threads, collective))
+    let paths = try together(collective) { () throws(EvaluationError) in try named() }
     try check(columns: paths.count)
-    let job = try EvaluationJob(options, pool: deviceOptions.pool)
-    if let warning = job.thresholdWarning { standardError("warning: \(warning)\n") }
-    // Made before the work: what stands there should not cost it.
-    let folder = try report.map { try ReportFolder(path: $0, overwriting: outputOptions.force) }
-    let backend = scores.isEmpty ? try deviceOptions.backend() : nil
-    let evaluator = try backend.map {
-      try Evaluator(
-        data: data ?? "", backend: $0, batchSize: deviceOptions.batchSize, crops: crops, pool: deviceOptions.pool)
+    let (job, folder, evaluator, backend) = try together(collective) { () throws(EvaluationError) in
+      try prepare(collective, pool)
     }
-    let found = try evaluator.map { try evaluated(paths, job, $0) } ?? job.rescore(paths)
-    try write(found)
-    if let folder {
-      try folder.write(found, try provenance(paths, backend), table: job.table, evaluator: evaluator)
-      standardError("wrote \((report ?? "").printable)/report.html\n")
+    if let warning = job.thresholdWarning, isMain { standardError("warning: \(warning)\n") }
+    let found =
+      try evaluator.map { try evaluated(paths, job, $0, isMain) }
+      ?? together(collective) { () throws(EvaluationError) in try job.rescore(paths) }
+    if isMain {
+      try write(found)
+      if let folder {
+        try folder.write(found, try provenance(paths, backend), table: job.table, evaluator: evaluator)
+        standardError("wrote \((report ?? "").printable)/report.html\n")
+      }
     }
-    try judge(found)
+    try judge(found, isMain)
+  }
+
+  private func together<Value>(
+    _ collective: any Collective, _ body: () throws(EvaluationError) -> Value
+  ) throws(EvaluationError) -> Value {
+    try collective.together(wrapped: { .cause($0) }, body)
+  }
+
+  /// The checkpoints, or the files of predictions. Throws where an output stands in the way, too.
+  private func named() throws(EvaluationError) -> [String] {
+    do {
+      if let predictions, !outputOptions.force { try refuseExisting(predictions) }
+      return scores.isEmpty ? try Checkpoint.paths(checkpoints) : scores
+    } catch let error as any DiagnosedError {
+      throw .cause(error)
+    } catch {
+      preconditionFailure("every error of these floors is diagnosed: \(error)")
+    }
+  }
+
+  private typealias Prepared = (
+    job: EvaluationJob, folder: ReportFolder?, evaluator: Evaluator?, backend: (any Backend)?
+  )
+
+  private func prepare(_ collective: any Collective, _ pool: ThreadPool) throws(EvaluationError) -> Prepared {
+    do {
+      let job = try EvaluationJob(options, pool: pool)
+      // Made before the work: what stands there should not cost it.
+      let folder =
+        collective.rank == 0 ? try report.map { try ReportFolder(path: $0, overwriting: outputOptions.force) } : nil
+      let backend = scores.isEmpty ? try deviceOptions.backend(pool) : nil
+      let evaluator = try backend.map {
+        try Evaluator(
+          data: data ?? "", backend: $0, batchSize: deviceOptions.batchSize, crops: crops, pool: pool,
+          collective: collective)
+      }
+      return (job, folder, evaluator, backend)
+    } catch let error as any DiagnosedError {
+      throw .cause(error)
+    } catch {
+      preconditionFailure("every error of these floors is diagnosed: \(error)")
+    }
   }
 
   private func provenance(_ paths: [String], _ backend: (any Backend)?) throws(PlatformError) -> Provenance {
@@ -164,9 +210,9 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   private func evaluated(
-    _ paths: [String], _ job: EvaluationJob, _ evaluator: Evaluator
+    _ paths: [String], _ job: EvaluationJob, _ evaluator: Evaluator, _ isMain: Bool
   ) throws -> EvaluationReport {
-    let progress = ProgressLine()
+    let progress = ProgressLine(isMain ? .auto : .none)
     defer { progress.clear() }
     let what = paths.count == 1 ? "evaluating \(paths[0].printable)" : "evaluating \(paths.count) checkpoints"
     return try job.evaluate(paths, evaluator) { progress.show($0, of: $1, what) }
@@ -190,7 +236,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// The gates.
-  private func judge(_ report: EvaluationReport) throws {
+  private func judge(_ report: EvaluationReport, _ isMain: Bool) throws {
     var failed: [String] = []
     if let failUnder {
       failed += report.columns.filter { ($0.scores.mean ?? -1) < failUnder }.map {
@@ -202,7 +248,7 @@ struct EvaluateCommand: ParsableCommand {
       failed += report.unverified.map { "--strict: \($0)" }
     }
     if failed.isEmpty { return }
-    failed.forEach { standardError($0 + "\n") }
+    if isMain { failed.forEach { standardError($0 + "\n") } }
     throw ExitStatus.gateFailed
   }
 }

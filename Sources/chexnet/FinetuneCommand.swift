@@ -168,6 +168,8 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
   var threads: Int?
 
+  @OptionGroup var rankOptions: RankOptions
+
   @Option(help: "bar, lines, none, or auto: bar on a terminal.")
   var progress = ProgressLine.Style.auto
 
@@ -208,22 +210,34 @@ struct FinetuneCommand: ParsableCommand {
 
   func run() throws {
     if !dryRun { Interruption.listen() }
-    let (path, policy) = try runDirectory()
-    let pool = ThreadPool(threads: threads)
+    try rankOptions.join { collective in try run(collective) }
+  }
+
+  /// In each of the processes; the first tells how it goes.
+  private func run(_ collective: any Collective) throws {
+    let (own, policy) = try runDirectory()
+    // The folder's name can hold the time.
+    let path = String(decoding: try collective.broadcast(Array(own.utf8)), as: UTF8.self)
+    let pool = ThreadPool(threads: RankOptions.threads(threads, collective))
     let backend = try backend(
       named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
-    let finetuner = Finetuner(options, output: path, resume: policy, backend: backend, pool: pool)
+    let finetuner = Finetuner(
+      options, output: path, resume: policy, backend: backend, pool: pool, collective: collective)
+    let isMain = collective.rank == 0
     if dryRun {
       let plan = try finetuner.plan { event in
-        if case .warning(let text) = event { standardError("warning: \(text)\n") }
+        if case .warning(let text) = event, isMain { standardError("warning: \(text)\n") }
       }
-      return json ? printJSON(plan.json) : print(plan.text)
+      if isMain { json ? printJSON(plan.json) : print(plan.text) }
+      return
     }
-    let line = ProgressLine(progress)
+    let line = ProgressLine(isMain ? progress : .none)
     var pace = Pace()
     defer { line.clear() }
-    let summary = try finetuner { event in show(event, line, &pace) }
+    if collective.size > 1 { line.line(collective.text(threads: pool.threads)) }
+    let summary = try finetuner { event in if isMain { show(event, line, &pace) } }
     line.clear()
+    guard isMain else { return }
     if json { return printJSON(summary.json) }
     if summary.wasFinished {
       let option = summary.stoppedEarly ? "--stop-after-bad-epochs" : "--epochs"

@@ -32,8 +32,9 @@ struct DeviceOptions: ParsableArguments {
 
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
-  func backend() throws(BackendError) -> any Backend {
-    try Engine.backend(named: device, pool: pool, precision: precision.resolved(device: device))
+  func backend(_ pool: ThreadPool? = nil) throws(BackendError) -> any Backend {
+    let pool = pool ?? self.pool
+    return try Engine.backend(named: device, pool: pool, precision: precision.resolved(device: device))
   }
 }
 

@@ -26,9 +26,9 @@ struct Executable {
     return try process.finish()
   }
 
-  /// Starts `chexnet` with `arguments`.
+  /// Starts `chexnet`, or the launcher that `program` is, with `arguments`.
   static func start(
-    _ arguments: [String], limit: Int? = nil, environment: [String: String] = [:]
+    program: String = builtExecutable, _ arguments: [String], limit: Int? = nil, environment: [String: String] = [:]
   ) throws -> Running {
     let folder = NSTemporaryDirectory() + "chexnet-output-" + UUID().uuidString
     try createFolder(folder)
@@ -37,7 +37,7 @@ struct Executable {
       process.executableURL = URL(fileURLWithPath: "/bin/sh")
       process.arguments = ["-c", "ulimit -f \(limit * 2); exec \"$0\" \"$@\"", builtExecutable] + arguments
     } else {
-      process.executableURL = URL(fileURLWithPath: builtExecutable)
+      process.executableURL = URL(fileURLWithPath: program)
       process.arguments = arguments
     }
     // Files, not pipes: however much is printed, nobody waits.

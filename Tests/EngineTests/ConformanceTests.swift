@@ -26,6 +26,9 @@ private final class WrongSession: Session {
   func load(_ weights: Weights) { session.load(weights) }
   func load(_ moments: OptimizerMoments) { session.load(moments) }
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double { try session.apply(step) }
+  func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
+    try session.reduce(over: collective, hasImages: hasImages)
+  }
 
   func infer(_ images: ImageBatch, keepingFeatures: Bool) throws(BackendError) -> Inference {
     let found = try session.infer(images, keepingFeatures: keepingFeatures)

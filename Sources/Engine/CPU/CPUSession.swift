@@ -79,6 +79,14 @@ final class CPUSession: Session {
     return TrainingOutcome(lossSum: sum, logits: logits)
   }
 
+  func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
+    if collective.size == 1 { return }
+    let (trained, count) = (plan.layout.trainedCount, plan.layout.count)
+    try collective.sum(UnsafeMutableBufferPointer(start: training.gradients, count: trained))
+    try collective.average(
+      UnsafeMutableBufferPointer(start: training.values + trained, count: count - trained), takesPart: hasImages)
+  }
+
   /// Accumulated since the last step, in the order of the trained parameters.
   var accumulatedGradients: [Float] { copy(training.gradients, plan.layout.trainedCount) }
 

@@ -13,6 +13,8 @@ public enum BackendError: DiagnosedError, Equatable {
   case library(PlatformError)
   /// The loss, a gradient or a weight is not a finite number; nothing was updated.
   case notFinite(what: String)
+  /// Between processes that work together.
+  case ranks(RankFault)
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -39,6 +41,7 @@ public enum BackendError: DiagnosedError, Equatable {
         message: "device “\(name.printable)” computes in fp32, not in \(precision.rawValue)",
         hint: "use --device cpu, or --precision fp32")
     case .library(let error): error.diagnosis
+    case .ranks(let fault): fault.diagnosis
     case .notFinite(let what):
       Diagnosis(
         id: "training.diverged", exit: .diverged, message: "\(what) is not a finite number; the step was not applied",

@@ -117,6 +117,10 @@ public protocol Session: AnyObject {
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome
 
+  /// Sums the gradients accumulated since the last step over the processes of `collective`, and takes the mean of the running statistics of those
+  /// that had images, this one if `hasImages`.
+  func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError)
+
   /// Updates the weights in the step's scope by the accumulated gradients. All gradients become zero. Returns the global norm of
   /// those in the scope before clipping.
   /// Throws `notFinite`, with nothing updated, where a gradient is not a finite number.

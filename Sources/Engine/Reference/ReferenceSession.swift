@@ -108,6 +108,18 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
     return TrainingOutcome(lossSum: sum, logits: tape.logits.map { Float($0) })
   }
 
+  public func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
+    if collective.size == 1 { return }
+    // In Double: of two Floats the sum is rounded once, as Float's own.
+    gradients = try collective.sum(gradients.map { Double($0) }).map { Scalar($0) }
+    let trained = plan.layout.trainedCount
+    let statistics = network.values[trained...].map { hasImages ? Double($0) : 0 }
+    let sums = try collective.sum(statistics + [hasImages ? 1 : 0])
+    for (index, sum) in zip(trained..., sums.dropLast()) {
+      network.values[index] = Scalar(sum) / Scalar(max(sums[sums.count - 1], 1))
+    }
+  }
+
   public func apply(_ step: OptimizerStep) throws(BackendError) -> Double {
     guard let norm = update(step) else { throw .notFinite(what: "a gradient") }
     return norm

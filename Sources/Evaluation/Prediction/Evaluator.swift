@@ -11,10 +11,14 @@ public struct Evaluator {
   private let batchSize: Int
   private let crops: CropCount
   private let pool: ThreadPool
+  private let collective: any Collective
 
-  /// Finds what images there are in `data`. Throws where it is no folder.
+  /// Finds what images there are in `data`. `collective`: processes that each predict a part of the images, and all have all of the predictions.
+  ///
+  /// Throws where it is no folder.
   public init(
-    data: String, backend: any Backend, batchSize: Int, crops: CropCount = .one, pool: ThreadPool
+    data: String, backend: any Backend, batchSize: Int, crops: CropCount = .one, pool: ThreadPool,
+    collective: any Collective = SoleRank()
   ) throws(EvaluationError) {
     do {
       folder = try ImageFolder(path: data)
@@ -25,6 +29,7 @@ public struct Evaluator {
     self.batchSize = batchSize
     self.crops = crops
     self.pool = pool
+    self.collective = collective
   }
 
   /// The images of a list that must have labels. Throws `noLabels` where it has none of its own and no table is given.
@@ -37,6 +42,11 @@ public struct Evaluator {
     }
     guard !table.findings.isEmpty else { throw .noLabels(list: list) }
     return table
+  }
+
+  /// `Collective.together`: what fails in one process fails in all.
+  func together<Value>(_ body: () throws(EvaluationError) -> Value) throws(EvaluationError) -> Value {
+    try collective.together(wrapped: { .cause($0) }, body)
   }
 
   /// Throws where an image of `table` is not there.
@@ -70,30 +80,59 @@ public struct Evaluator {
     let leaders = checkpoints.indices.map { index in
       checkpoints.firstIndex { $0.predictsAs(checkpoints[index]) } ?? index
     }
-    var predictors: [(index: Int, predictor: Predictor)] = []
-    for index in checkpoints.indices where leaders[index] == index {
+    let own = try together { () throws(EvaluationError) in
+      try probabilities(of: checkpoints, Set(leaders), on: table, progress)
+    }
+    for (index, var found) in own {
+      do {
+        found = try collective.sum(found)
+      } catch {
+        throw .cause(error)
+      }
+      let classes = all[index].findings.count
+      for (image, sample) in table.samples.enumerated() {
+        all[index].append(sample, probabilities: Array(found[image * classes..<(image + 1) * classes]))
+      }
+    }
+    return leaders.map { all[$0] }
+  }
+
+  /// Of each of the checkpoints `indices`, N images times L classes: the probabilities of this process's share of the images, 0 for the others.
+  private func probabilities(
+    of checkpoints: [Checkpoint], _ indices: Set<Int>, on table: LabelTable, _ progress: (Int) -> Void
+  ) throws(EvaluationError) -> [(index: Int, values: [Double])] {
+    var predictors: [Predictor] = []
+    var found: [(index: Int, values: [Double])] = []
+    for index in indices.sorted() {
       predictors.append(
-        (index, try Predictor(checkpoints[index], backend: backend, batchSize: batchSize, crops: crops, pool: pool)))
+        try Predictor(checkpoints[index], backend: backend, batchSize: batchSize, crops: crops, pool: pool))
+      let classes = checkpoints[index].metadata.classes.count
+      found.append((index, [Double](repeating: 0, count: table.samples.count * classes)))
     }
     var preparations: [ImagePreparation] = []
-    for (_, predictor) in predictors
+    for predictor in predictors
     where !preparations.contains(where: { $0.preprocessing == predictor.preparation.preprocessing }) {
       preparations.append(predictor.preparation)
     }
     let dataset = try dataset(table, preprocessing: preparations[0].preprocessing)
+    let share = collective.share(of: table.samples.count)
     let loader = BatchLoader(
-      dataset, preparations: preparations, batchSize: predictors[0].predictor.batchSize,
+      dataset, preparations: preparations, order: Array(share), batchSize: predictors[0].batchSize,
       augmentation: crops.augmentation, pool: pool)
+    var done = 0
     while let batches = try next(loader) {
-      for (index, predictor) in predictors {
-        let place = preparations.firstIndex { $0.preprocessing == predictor.preparation.preprocessing } ?? 0
-        try predictor.predict(batches[place], of: dataset) { (image, prediction) throws(EvaluationError) in
-          all[index].append(table.samples[image], probabilities: prediction.probabilities)
+      for (place, predictor) in predictors.enumerated() {
+        let preparation = preparations.firstIndex { $0.preprocessing == predictor.preparation.preprocessing } ?? 0
+        let classes = predictor.checkpoint.metadata.classes.count
+        try predictor.predict(batches[preparation], of: dataset) { (image, prediction) throws(EvaluationError) in
+          found[place].values.replaceSubrange(
+            image * classes..<(image + 1) * classes, with: prediction.probabilities)
         }
       }
-      progress(all[predictors[0].index].rows.count)
+      done += batches[0].count / crops.rawValue
+      progress(done * collective.size)
     }
-    return leaders.map { all[$0] }
+    return found
   }
 
   /// Calls `body` with the index, the path and the prediction of each image of `table`, feature maps and their shape included.

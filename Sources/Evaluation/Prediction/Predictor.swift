@@ -94,14 +94,14 @@ public final class Predictor {
   /// network runs.
   ///
   /// The first radiograph that cannot be read ends the run with an error that names it; where `dataset` lets it be skipped, `skipped` is
-  /// told instead.
+  /// told instead. `order`: the images to predict, nil for all.
   public func predict(
-    _ dataset: Dataset, keepingFeatures: Bool = false, skipped: (SkippedImage) -> Void = { _ in },
+    _ dataset: Dataset, order: [Int]? = nil, keepingFeatures: Bool = false, skipped: (SkippedImage) -> Void = { _ in },
     _ body: (Int, ImagePrediction) throws(EvaluationError) -> Void
   ) throws(EvaluationError) {
     precondition(
       dataset.preparation.preprocessing == checkpoint.metadata.preprocessing, "images prepared for another network")
-    let loader = BatchLoader(dataset, batchSize: batchSize, augmentation: crops.augmentation, pool: pool)
+    let loader = BatchLoader(dataset, order: order, batchSize: batchSize, augmentation: crops.augmentation, pool: pool)
     while let batch = try next(loader) {
       batch.skipped.forEach(skipped)
       try predict(batch, of: dataset, keepingFeatures: keepingFeatures, body)

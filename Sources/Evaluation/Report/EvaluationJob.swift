@@ -79,16 +79,11 @@ public struct EvaluationJob {
     _ paths: [String], _ evaluator: Evaluator, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(EvaluationError) -> EvaluationReport {
     // All are read before the first is run: the last one's fault should not cost the others' work.
-    var checkpoints: [Checkpoint] = []
-    for path in paths {
-      do {
-        checkpoints.append(try Checkpoint.load(path: path))
-      } catch {
-        throw .cause(error)
-      }
+    let checkpoints = try evaluator.together { () throws(EvaluationError) in
+      let checkpoints = try paths.map { (path) throws(EvaluationError) in try load(path) }
+      for table in [table, thresholdTable].compactMap(\.self) { try evaluator.check(table) }
+      return checkpoints
     }
-    try evaluator.check(table)
-    if let thresholdTable { try evaluator.check(thresholdTable) }
     let total = table.samples.count + (thresholdTable?.samples.count ?? 0)
     let predicted = try evaluator.predictions(of: checkpoints, on: table) { progress($0, total) }
     let validation = try thresholdTable.map { (validation) throws(EvaluationError) in
@@ -100,6 +95,14 @@ public struct EvaluationJob {
           name: paths[index], predictions: predicted[index], validation: validation?[index],
           checkpoint: checkpoints[index].metadata)
       })
+  }
+
+  private func load(_ path: String) throws(EvaluationError) -> Checkpoint {
+    do {
+      return try Checkpoint.load(path: path)
+    } catch {
+      throw .cause(error)
+    }
   }
 
   // MARK: - From predictions to a report

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Engine
+import Evaluation
+import Foundation
+import Platform
+import Training
+
+/// The processes that a launcher has started, and how long they wait for each other.
+struct RankOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Under mpirun or srun: how long a process waits for the others before it ends them all.", valueName: "s"))
+  var commTimeout = 120.0
+
+  func validate() throws {
+    if !(commTimeout >= 1) { throw ValidationError("--comm-timeout needs at least 1, found \(commTimeout).") }
+  }
+
+  /// Joins the other processes, if there are any, and does `body`. Process 0 tells what all have in common; what one process has alone it tells itself, and
+  /// ends the others.
+  func join(_ body: (any Collective) throws -> Void) throws {
+    guard let launcher = try Launcher.found() else { return try body(SoleRank()) }
+    let collective = try MPICollective(launcher, timeout: commTimeout)
+    do {
+      try body(collective)
+      collective.finish()
+    } catch {
+      if collective.size == 1 {
+        collective.finish()
+        throw error
+      }
+      leave(collective, error)
+    }
+  }
+
+  /// What `Collective.together` has thrown, all have in one way or another; the rest is this process's alone.
+  private func leave(_ collective: MPICollective, _ error: any Error) -> Never {
+    let status = ErrorReport.status(of: error)
+    switch error {
+    case let error as any DiagnosedError where error.isToldElsewhere: break
+    case TrainingError.interrupted, TrainingError.diverged:
+      // All come to the same step with the same sums.
+      if collective.rank == 0 { ErrorReport.tell(error) }
+    case is TrainingError where !Self.isLost(error), is EvaluationError where !Self.isLost(error):
+      ErrorReport.tell(error)
+    case is ExitStatus: break
+    case is ValidationError:
+      if collective.rank == 0 { ErrorReport.tell(error) }
+    default:
+      ErrorReport.tell(error, prefix: "rank \(collective.rank) on \(collective.hosts[collective.rank]): ")
+      collective.abort(status)
+    }
+    // Launchers end all when the first one leaves with an error: whoever has something to say has said it before.
+    collective.finish()
+    Foundation.exit(status)
+  }
+
+  private static func isLost(_ error: any Error) -> Bool {
+    (error as? any DiagnosedError)?.saysThatRanksAreLost == true
+  }
+
+  /// The threads of this process: `asked`, or its share of the host where the launcher has not given it processors of its own.
+  static func threads(_ asked: Int?, _ collective: any Collective) -> Int {
+    if let asked { return asked }
+    let available = ThreadPool.availableProcessors
+    let isWholeHost = available == ProcessInfo.processInfo.activeProcessorCount
+    return isWholeHost ? max(1, available / collective.local.size) : available
+  }
+}
