@@ -2,6 +2,7 @@
 # Installs what chexnet is built with, where it is missing: seven C libraries from Debian's or Ubuntu's packages.
 # Says what it installs; does nothing the second time. Swift itself it does not install: it says how to get it.
 # Tools/setup.sh --tests: also what the tests of another processor's kernels are compiled and run with (Tests/NEON).
+# Tools/setup.sh --with-ranks: also Open MPI and MPICH, under both of which the tests of ranks run; without them they are skipped.
 set -euo pipefail
 
 packages=(libhdf5-dev libopenblas0 zlib1g-dev libdeflate-dev libpng-dev libturbojpeg0-dev libssl-dev pkg-config)
@@ -9,11 +10,25 @@ packages=(libhdf5-dev libopenblas0 zlib1g-dev libdeflate-dev libpng-dev libturbo
 libraries=(hdf5-serial zlib libdeflate libpng libturbojpeg libcrypto)
 
 files=()
-# An arm64 machine needs none of them; where packages have other names, Tests/NEON is skipped.
-if [ "${1-}" = --tests ] && [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null; then
-  packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
-  files=(/usr/bin/aarch64-linux-gnu-gcc /usr/aarch64-linux-gnu/lib/libc.a /usr/bin/qemu-aarch64)
-fi
+for option in "$@"; do
+  case $option in
+    # An arm64 machine needs none of them; where packages have other names, Tests/NEON is skipped.
+    --tests)
+      if [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null; then
+        packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+        files+=(/usr/bin/aarch64-linux-gnu-gcc /usr/aarch64-linux-gnu/lib/libc.a /usr/bin/qemu-aarch64)
+      fi
+      ;;
+    --with-ranks)
+      packages+=(openmpi-bin mpich)
+      files+=(/usr/bin/mpirun.openmpi /usr/bin/mpirun.mpich)
+      ;;
+    *)
+      echo "error: expected --tests or --with-ranks, found $option" >&2
+      exit 64
+      ;;
+  esac
+done
 
 missing() {
   for library in "${libraries[@]}"; do
