@@ -49,7 +49,7 @@ public enum PlatformError: DiagnosedError, Equatable {
     case .exists(let path):
       Diagnosis(
         id: "output.exists", exit: .cannotCreate, message: "\(path.printable) exists and is not overwritten",
-        hint: "give another --output, or --force to replace it", file: path)
+        hint: "give another name, or --force to replace it", file: path)
     case .cannotCreate(let path, let code):
       Diagnosis(
         id: code == ENOSPC || code == EDQUOT ? "output.disk-full" : "output.cannot-create",

@@ -26,7 +26,7 @@ public enum Interruption {
   private static let pending = Atomic<Int32>(0)
   private static let signals = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
 
-  /// Starts listening.
+  /// Starts listening, also where who has started the process left these signals blocked.
   public static func listen() {
     // Also makes the two statics exist before a handler can need them.
     pending.store(0, ordering: .relaxed)
@@ -37,6 +37,10 @@ public enum Interruption {
         for number in Interruption.signals { signal(number, SIG_DFL) }
       }
     }
+    var unblocked = sigset_t()
+    sigemptyset(&unblocked)
+    for number in signals { sigaddset(&unblocked, number) }
+    pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
   }
 
   /// The signal that has come, if one has.

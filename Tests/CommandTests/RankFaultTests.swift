@@ -3,7 +3,7 @@ import Platform
 import TestSupport
 import Testing
 
-/// Processes of a run that are killed or stopped while it trains.
+/// Processes of a run that are killed, stopped or interrupted while it trains.
 @Suite(.serialized, .enabled(if: !MPI.installed.isEmpty, MPI.reason)) struct RankFaultTests {
   private func finetune(_ run: String, epochs: Int) -> [String] {
     SmallDemo.finetune(run, epochs: epochs) + [
@@ -37,10 +37,34 @@ import Testing
     let deadline = Date() + seconds
     while running.process.isRunning, Date() < deadline { usleep(20_000) }
     #expect(!running.process.isRunning, "still running after \(seconds) s: \(running.err)")
-    running.process.terminate()
+    // Launchers may hear nothing gentler.
+    if running.process.isRunning { kill(running.process.processIdentifier, SIGKILL) }
     let output = try running.finish()
     for rank in 0..<2 { #expect(process(ofRank: rank, run) == nil, "rank \(rank) is left") }
     return output
+  }
+
+  /// Somewhere in an epoch; three ranks then cut the rest of it into other steps, and one takes what is left.
+  @Test(arguments: MPI.installed)
+  func `a signal that one rank hears saves at one step of all, and other ranks go on from there`(mpi: MPI) throws {
+    try inTemporaryFolder { folder in
+      let run = folder + "/run"
+      let (running, rank) = try running(mpi, run)
+      kill(rank, SIGUSR1)
+      let output = try ended(running, run, within: 20)
+      #expect(output.status == 75, "\(output.err)")
+      #expect(output.err.components(separatedBy: "interrupted").count == 2, "\(output.err)")
+      let metrics = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n")
+      let epochs = metrics.count - 1
+      for (ranks, more) in [(3, 1), (1, 2)] {
+        let arguments = finetune(run, epochs: epochs + more)
+        let again = try ranks == 1 ? Executable.run(arguments) : mpi.run(ranks, arguments)
+        #expect(again.status == 0, "\(again.err)")
+      }
+      let all = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n")
+      #expect(all.count == epochs + 3)
+      #expect(Array(all[..<metrics.count]) == metrics)
+    }
   }
 
   @Test(arguments: MPI.installed) func `a rank that is killed ends all, and what was saved goes on alone`(mpi: MPI)

@@ -66,7 +66,7 @@ public struct RankedScores: Sendable {
     return sum / Double(positives)
   }
 
-  /// From the lowest threshold's side: how many positives and negatives are at or above each level, the highest level first.
+  /// For each level as a threshold, the highest first: how many positives and negatives are at or above it.
   public var cumulative: [(score: Double, truePositives: Int, falsePositives: Int)] {
     var (hits, alarms) = (0, 0)
     return levels.reversed().map { level in
