@@ -88,11 +88,13 @@ public struct Finetuner {
   public func callAsFunction(report: @escaping (TrainingEvent) -> Void) throws(TrainingError) -> Summary {
     try ranks.agree(on: description)
     var (loop, saved) = try ranks.together { () throws(TrainingError) in try prepare(report) }
+    if ranks.areSeveral {
+      let digests = try ranks.together { () throws(TrainingError) in try digestsOfInputs() }
+      try ranks.agree(on: digests)
+    }
     let state = saved?.state ?? loop.state
     if saved != nil, options.isOver(state) { return summary(state, wasFinished: true) }
-    // Known before process 0 makes the folder.
-    let isBegun = run.isBegun
-    try ranks.together { () throws(TrainingError) in try begin(loop, state, saved, isBegun: isBegun, report) }
+    try ranks.together { () throws(TrainingError) in if ranks.isMain { try begin(loop, state, saved, report) } }
     let (end, note) = JobEnd.told(by: ProcessInfo.processInfo.environment)
     if let note { report(.note(note)) }
     loop.jobEnd = end
@@ -105,12 +107,25 @@ public struct Finetuner {
     return [toolVersion, backend.name, backend.precision.rawValue, run.path, settings].joined(separator: "\n")
   }
 
+  /// Of the bytes of what is read: a name can mean another file on another machine.
+  private func digestsOfInputs() throws(TrainingError) -> String {
+    var paths = [options.trainList, options.validationList] + [options.labels].compactMap(\.self)
+    if case .checkpoint(let path) = options.start { paths.append(path) }
+    do {
+      return try paths.map { try SHA256.hex(ofFile: $0) }.joined(separator: " ")
+    } catch let error as PlatformError {
+      throw .cause(error)
+    } catch {
+      preconditionFailure("every error of a file is diagnosed: \(error)")
+    }
+  }
+
   /// Makes the run directory, or takes out of it what a killed run wrote behind `state`.
   private func begin(
-    _ loop: TrainingLoop, _ state: TrainingState, _ saved: RunDirectory.SavedState?, isBegun: Bool,
+    _ loop: TrainingLoop, _ state: TrainingState, _ saved: RunDirectory.SavedState?,
     _ report: (TrainingEvent) -> Void
   ) throws(TrainingError) {
-    if isBegun {
+    if run.isBegun {
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
       if saved?.fault != nil { try run.restorePreviousState() }
       try run.cut(behind: state)

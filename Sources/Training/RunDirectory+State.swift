@@ -55,7 +55,6 @@ extension RunDirectory {
 
   /// Makes the previous state the last one, in the place of one that is damaged or missing.
   func restorePreviousState() throws(TrainingError) {
-    guard isWriter else { return }
     guard rename(previousState, state) == 0 else {
       throw .cause(PlatformError.cannotCreate(path: state, errno: errno))
     }

@@ -55,7 +55,6 @@ struct RunDirectory {
 
   /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
   func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
-    guard isWriter else { return }
     let names = lists.map(fileName)
     let areOwn = Set(names).count == names.count
     do {
@@ -175,7 +174,6 @@ struct RunDirectory {
   /// Removes what a run that was killed wrote behind `state`, from which it goes on: events, TensorBoard's numbers, and files that never got their names. Later epochs'
   /// rows of `metrics.csv` are replaced when the next one is written.
   func cut(behind state: TrainingState) throws(TrainingError) {
-    guard isWriter else { return }
     do {
       try removeLitter()
       try ScalarLog(folder: path).cut(to: state.scalarBytes)

@@ -60,9 +60,9 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Published AUROCs to set beside ours, or none; without it chexnet's where the list is a known test list.",
+      "Published AUROCs to set beside ours, or none; auto: chexnet's where the list is a known test list.",
       valueName: "name"))
-  var reference: PublishedChoice?
+  var reference = PublishedChoice.automatic
 
   @Option(
     help: ArgumentHelp(
@@ -254,4 +254,19 @@ struct EvaluateCommand: ParsableCommand {
 }
 
 extension ConfidenceMethod: ExpressibleByArgument {}
-extension PublishedChoice: ExpressibleByArgument {}
+/// The names of `PublishedScores`, `none`, and `auto`.
+extension PublishedChoice: ExpressibleByArgument {
+  public init?(argument: String) {
+    switch argument {
+    case "auto": self = .automatic
+    case "none": self = .none
+    default:
+      guard let published = PublishedScores(rawValue: argument) else { return nil }
+      self = .of(published)
+    }
+  }
+
+  public static var allValueStrings: [String] { ["auto"] + PublishedScores.allCases.map(\.rawValue) + ["none"] }
+
+  public var defaultValueDescription: String { "auto" }
+}

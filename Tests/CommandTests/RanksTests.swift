@@ -153,8 +153,28 @@ enum MPI: String, CaseIterable, CustomTestStringConvertible {
       let output = try mpi.start(first + second).finish()
       #expect(output.status == 64, "\(output.err)")
       #expect(output.err.contains("rank 1 on "))
-      #expect(output.err.contains("was started with other options, lists or another version than rank 0"))
+      #expect(output.err.contains("was started with other options, lists, weights or another version than rank 0"))
       #expect(!FileManager.default.fileExists(atPath: run))
+    }
+  }
+
+  /// The same words mean other files in another folder, as on another machine.
+  @Test(arguments: MPI.installed) func `lists that differ under one name are refused`(mpi: MPI) throws {
+    try inTemporaryFolder { folder in
+      for (place, count) in [("a", 20), ("b", 21)] {
+        try createFolder("\(folder)/\(place)")
+        _ = try shortList("\(folder)/\(place)", count)
+      }
+      func part(_ place: String) -> [String] {
+        ["-n", "1", "-wdir", "\(folder)/\(place)", builtExecutable]
+          + finetune(folder + "/run", batchSize: 4, list: "train.txt")
+      }
+      // What stands before `-n 1`.
+      let launcher = Array(mpi.command(1, []).dropLast(3))
+      let output = try mpi.start(launcher + part("a") + [":"] + part("b")).finish()
+      #expect(output.status == 64, "\(output.err)")
+      #expect(output.err.contains("was started with other options, lists, weights"), "\(output.err)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
     }
   }
 

@@ -35,8 +35,7 @@ struct MPIFunctions {
   private let libraryVersion: @convention(c) (UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CInt>) -> CInt
 
   var inPlace: UInt { abi.inPlace }
-  /// `MPI_STATUS_IGNORE`: 0 in Open MPI, 1 in MPICH.
-  var ignoredStatus: UInt { abi.inPlace == 1 ? 0 : 1 }
+  var ignoredStatus: UInt { abi.ignoredStatus }
 
   /// Opens the library that a launcher belongs to. Throws `libraryMissing`.
   init(_ mpi: Launcher.MPI) throws(PlatformError) {

@@ -50,7 +50,7 @@ public enum RankFault: Equatable, Sendable {
       Diagnosis(
         id: "ranks.disagree", exit: .usage,
         message:
-          "rank \(rank) on \(host.printable) was started with other options, lists or another version than rank 0",
+          "rank \(rank) on \(host.printable) was started with other options, lists, weights or another version than rank 0",
         hint: "start every rank with the same command, executable and files")
     case .elsewhere(let rank, let host, let status):
       Diagnosis(

@@ -14,8 +14,7 @@ public struct EvaluationOptions: Sendable {
   public var ensembles = false
   /// Whether to test the others against the first.
   public var compares = false
-  /// Published AUROCs to show; nil for CheXNet's where the list is one of ChestX-ray14's test lists.
-  public var published: PublishedChoice?
+  public var published = PublishedChoice.automatic
   /// A list to choose thresholds on.
   public var thresholdList: String?
   /// Lists that the checkpoints were trained on, beside those that they record.
@@ -24,9 +23,12 @@ public struct EvaluationOptions: Sendable {
   public init(list: String) { self.list = list }
 }
 
-/// Which published AUROCs stand beside ours. The names are those of `--reference`.
-public enum PublishedChoice: String, CaseIterable, Sendable {
-  case chexnet, wang, yao, arnoweng, zoogzog, jrzech, none
+/// Which published AUROCs stand beside ours.
+public enum PublishedChoice: Equatable, Sendable {
+  /// CheXNet's where the list is one of ChestX-ray14's test lists.
+  case automatic
+  case of(PublishedScores)
+  case none
 }
 
 /// An evaluation: lists that were read and agree, ready for checkpoints, or for predictions of others.
@@ -50,7 +52,7 @@ public struct EvaluationJob {
     self.pool = pool
   }
 
-  /// The list that is judged by, and one warning where thresholds would be chosen on its images.
+  /// What a user must know where thresholds would be chosen on images or patients that they are judged on; nil where they are not.
   public var thresholdWarning: String? {
     guard let thresholdTable else { return nil }
     let overlap = ListOverlap(thresholdTable, table)
@@ -153,11 +155,12 @@ public struct EvaluationJob {
       report.comparisons = Comparison.againstFirst(
         members.map(\.predictions), byPatient: options.confidence != .delongImages, pool: pool)
     }
-    if let choice = options.published {
-      report.published = PublishedScores(rawValue: choice.rawValue)
-    } else if list.known?.isForTesting == true {
-      report.published = .chexnet
-    }
+    report.published =
+      switch options.published {
+      case .automatic: list.known?.isForTesting == true ? .chexnet : nil
+      case .of(let published): published
+      case .none: nil
+      }
     return report
   }
 }
