@@ -89,7 +89,8 @@ let package = Package(
       ], path: "Tools/bench/Sources", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["WeightFormats", "Platform"], path: "Tests/TestSupport", swiftSettings: strict
+      name: "TestSupport", dependencies: ["Engine", "WeightFormats", "Platform"], path: "Tests/TestSupport",
+      swiftSettings: strict
     ),
     .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
     .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
@@ -104,7 +105,8 @@ let package = Package(
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["chexnet", "Training", "TestSupport", "FaultyDisk"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["chexnet", "Engine", "Training", "TestSupport", "FaultyDisk"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -9,9 +9,9 @@ import Testing
 /// 2⁻⁵³·|f|/h ≈ 10⁻¹¹·|f|. Sums of up to some hundred random terms have |f| and f‴ below 10², so 10⁻⁷ (of the larger of 1 and the
 /// gradient) bounds both with room for ten; a wrong term in a backward pass is off by 10⁻² or more.
 private func expectGradient(
-  _ analytic: [Double], of f: ([Double]) -> Double, at x: [Double], _ what: String,
+  _ analytic: [Double], of f: ([Double]) throws -> Double, at x: [Double], _ what: String,
   sourceLocation: SourceLocation = #_sourceLocation
-) {
+) rethrows {
   let h = 1e-5
   #expect(analytic.count == x.count, sourceLocation: sourceLocation)
   var random = CounterRandom(seed: 99, purpose: .augmentation)
@@ -20,7 +20,7 @@ private func expectGradient(
     var (up, down) = (x, x)
     up[index] += h
     down[index] -= h
-    let numeric = (f(up) - f(down)) / (2 * h)
+    let numeric = try (f(up) - f(down)) / (2 * h)
     let error = abs(numeric - analytic[index]) / max(1, abs(analytic[index]))
     #expect(
       error < 1e-7, "\(what) [\(index)]: \(analytic[index]), by differences \(numeric)", sourceLocation: sourceLocation)
@@ -80,22 +80,22 @@ private let pool = ThreadPool(threads: 2)
     expectGradient(dw, of: { output(x, $0) }, at: weights, "weights")
   }
 
-  @Test func `a batch norm's gradients are its slopes`() {
+  @Test func `a batch norm's gradients are its slopes`() throws {
     let shape = FeatureShape(channels: 3, height: 2, width: 5)
     let x = randomValues(2 * shape.count, seed: 1).map { 3 * $0 + 2 }
     let (scale, shift) = (randomValues(3, seed: 2), randomValues(3, seed: 3))
     let dy = randomValues(x.count, seed: 4)
-    func output(_ x: [Double], _ scale: [Double], _ shift: [Double]) -> Double {
+    func output(_ x: [Double], _ scale: [Double], _ shift: [Double]) throws -> Double {
       let maps = Maps(count: 2, shape: shape, values: x)
-      let statistics = ReferenceNormalization(batch: maps, epsilon: 1e-5, pool: pool)
+      let statistics = try ReferenceNormalization(batch: maps, epsilon: 1e-5, pool: pool, over: SoleRank())
       return weighted(statistics.forward(maps, scale: scale[...], shift: shift[...], pool: pool).values, dy)
     }
     let maps = Maps(count: 2, shape: shape, values: x)
-    let gradients = ReferenceNormalization(batch: maps, epsilon: 1e-5, pool: pool).backward(
-      maps, outputGradient: Maps(count: 2, shape: shape, values: dy), scale: scale[...], pool: pool)
-    expectGradient(gradients.input.values, of: { output($0, scale, shift) }, at: x, "input")
-    expectGradient(gradients.scale, of: { output(x, $0, shift) }, at: scale, "scale")
-    expectGradient(gradients.shift, of: { output(x, scale, $0) }, at: shift, "shift")
+    let gradients = try ReferenceNormalization(batch: maps, epsilon: 1e-5, pool: pool, over: SoleRank()).backward(
+      maps, outputGradient: Maps(count: 2, shape: shape, values: dy), scale: scale[...], pool: pool, over: SoleRank())
+    try expectGradient(gradients.input.values, of: { try output($0, scale, shift) }, at: x, "input")
+    try expectGradient(gradients.scale, of: { try output(x, $0, shift) }, at: scale, "scale")
+    try expectGradient(gradients.shift, of: { try output(x, scale, $0) }, at: shift, "shift")
   }
 
   @Test func `ReLU, joining and the pools have their slopes as gradients`() {
@@ -151,7 +151,7 @@ private let pool = ThreadPool(threads: 2)
     }
   }
 
-  @Test func `the loss stays finite at the largest logits`() {
+  @Test func `the loss stays finite at the largest logits`() throws {
     let (sum, gradients) = ReferenceLoss.forward(
       logits: [1e4, -1e4, 1e4, -1e4] as [Float], labels: LabelBatch([.positive, .negative, .negative, .positive]),
       weights: nil, classCount: 2)
@@ -171,21 +171,21 @@ private let pool = ThreadPool(threads: 2)
     let images = randomValues(2 * plan.image.count, seed: 7)
     let labels = LabelBatch([.positive, .negative, .unknown, .negative, .positive, .positive])
 
-    func run(_ values: [Double], _ images: [Double]) -> (
+    func run(_ values: [Double], _ images: [Double]) throws -> (
       loss: Double, session: ReferenceSession<Double>, images: [Double]
     ) {
       let session = ReferenceSession<Double>(plan, pool: pool)
       session.values = values
-      let result = session.accumulate(
+      let result = try session.accumulate(
         images, count: 2, labels: labels, weights: nil, lossScale: 0.2, wantsImageGradients: true)
       return (result.lossSum * 0.2, session, result.imageGradients)
     }
     let trained = plan.layout.trainedCount
-    let result = run(start, images)
-    expectGradient(
-      result.session.accumulatedGradients, of: { run($0 + start[trained...], images).loss },
+    let result = try run(start, images)
+    try expectGradient(
+      result.session.accumulatedGradients, of: { try run($0 + start[trained...], images).loss },
       at: Array(start[..<trained]),
       "parameter")
-    expectGradient(result.images, of: { run(start, $0).loss }, at: images, "image")
+    try expectGradient(result.images, of: { try run(start, $0).loss }, at: images, "image")
   }
 }

@@ -26,6 +26,7 @@ private final class WrongSession: Session {
   func load(_ weights: Weights) { session.load(weights) }
   func load(_ moments: OptimizerMoments) { session.load(moments) }
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double { try session.apply(step) }
+  func synchronizeBatchNorm(over collective: any Collective) { session.synchronizeBatchNorm(over: collective) }
   func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
     try session.reduce(over: collective, hasImages: hasImages)
   }
@@ -113,7 +114,7 @@ private struct WrongBackend: Backend {
     let weights = Weights(initializing: training.architecture, seed: 3)
     let exact = ReferenceSession<Double>(plan, pool: ThreadPool(threads: 2))
     exact.load(weights)
-    let expected = exact.accumulate(
+    let expected = try exact.accumulate(
       images.pixels.map { Double($0) }, count: images.count, labels: labels, weights: nil, lossScale: 0.1)
     func error(of session: any Session) throws -> Double {
       session.load(weights)

@@ -59,7 +59,7 @@ struct SmallNetwork {
     let session = try session(Scalar.self, mode: .training)
     let labels = try labels()
     let known = Double(labels.knownCount)
-    let result = session.accumulate(
+    let result = try session.accumulate(
       try images(Scalar.self), count: count, labels: labels, weights: nil, lossScale: 1 / known,
       wantsImageGradients: true)
     return (session, result.tape, result.lossSum / known, result.imageGradients)
@@ -171,7 +171,7 @@ private let tolerance = 1e-9
       which == "eval" ? try SmallNetwork.first() : try SmallNetwork.second(hasFinalReLU: which == "second eval")
     let prefix = which.replacing("second ", with: "")
     let session = try network.session(Double.self, mode: .inference)
-    let tape = session.forward(try network.images(Double.self), count: network.count)
+    let tape = try session.forward(try network.images(Double.self), count: network.count)
     #expect(relativeDifference(tape.logits, try network.recorded.values(prefix + ".logits")) < tolerance)
     #expect(
       relativeDifference(tape.logits.map { sigmoid($0) }, try network.recorded.values(prefix + ".probabilities"))
@@ -230,7 +230,8 @@ private let tolerance = 1e-9
     let known = Double(labels.knownCount)
     var (losses, norms): ([Double], [Double]) = ([], [])
     for _ in 0..<run.steps {
-      let result = session.accumulate(images, count: network.count, labels: labels, weights: nil, lossScale: 1 / known)
+      let result = try session.accumulate(
+        images, count: network.count, labels: labels, weights: nil, lossScale: 1 / known)
       losses.append(result.lossSum / known)
       norms.append(try session.apply(run.step))
     }
@@ -248,7 +249,7 @@ private let tolerance = 1e-9
         network.architecture, mode: .inference, batchSize: 8, height: network.height, width: network.width)
       let session = ReferenceSession<Float>(plan, pool: ThreadPool(threads: threads))
       session.values = try network.session(Float.self, mode: .inference).values
-      return session.forward(order.flatMap { images[$0 * size..<($0 + 1) * size] }, count: order.count).logits
+      return try session.forward(order.flatMap { images[$0 * size..<($0 + 1) * size] }, count: order.count).logits
     }
     let alone = try (0..<3).map { try logits([$0], threads: 1) }
     #expect(try logits([2, 0, 1, 1, 0], threads: 2) == alone[2] + alone[0] + alone[1] + alone[1] + alone[0])
@@ -262,7 +263,7 @@ private let tolerance = 1e-9
         network.architecture, mode: .training, batchSize: 3, height: network.height, width: network.width)
       let session = ReferenceSession<Float>(plan, pool: ThreadPool(threads: threads))
       session.values = try network.session(Float.self, mode: .training).values
-      _ = session.accumulate(try network.images(Float.self), count: 3, labels: labels, weights: nil, lossScale: 0.1)
+      _ = try session.accumulate(try network.images(Float.self), count: 3, labels: labels, weights: nil, lossScale: 0.1)
       return session.accumulatedGradients
     }
     #expect(gradients[0] == gradients[1])
@@ -273,10 +274,10 @@ private let tolerance = 1e-9
     let session = try network.session(Double.self, mode: .training)
     let (images, labels) = (try network.images(Double.self), try network.labels())
     let start = session.values
-    _ = session.accumulate(images, count: 3, labels: labels, weights: nil, lossScale: 0.5)
+    _ = try session.accumulate(images, count: 3, labels: labels, weights: nil, lossScale: 0.5)
     let once = session.accumulatedGradients
     session.values = start
-    _ = session.accumulate(images, count: 3, labels: labels, weights: nil, lossScale: 0.5)
+    _ = try session.accumulate(images, count: 3, labels: labels, weights: nil, lossScale: 0.5)
     #expect(relativeDifference(session.accumulatedGradients, once.map { 2 * $0 }) < 1e-14)
   }
 
@@ -285,7 +286,7 @@ private let tolerance = 1e-9
     let session = try network.session(Float.self, mode: .training)
     var images = try network.images(Float.self)
     images[5] = .nan
-    _ = session.accumulate(images, count: 3, labels: try network.labels(), weights: nil, lossScale: 1)
+    _ = try session.accumulate(images, count: 3, labels: try network.labels(), weights: nil, lossScale: 1)
     let before = Array(session.values[..<session.plan.layout.trainedCount])
     #expect(throws: BackendError.notFinite(what: "a gradient")) {
       try session.apply(OptimizerStep(optimizer: .adam, learningRate: 1, weightDecay: 0))

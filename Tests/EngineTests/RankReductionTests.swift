@@ -1,107 +1,16 @@
-import Foundation
 import Platform
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Engine
-
-/// The processes of a test: threads, whose sums are taken in the order of the ranks.
-private final class ThreadGroup: @unchecked Sendable {
-  private let size: Int
-  private let condition = NSCondition()
-  private var parts: [Int: [Double]] = [:]
-  private var sums: [Double] = []
-  private var taken = 0
-
-  init(size: Int) { self.size = size }
-
-  /// Each thread's `values`, summed over all.
-  func sum(_ values: [Double], _ rank: Int) -> [Double] {
-    condition.lock()
-    defer { condition.unlock() }
-    while taken > 0 { condition.wait() }
-    parts[rank] = values
-    if parts.count == size {
-      sums = (1..<size).reduce(parts[0] ?? []) { sums, rank in zip(sums, parts[rank] ?? []).map { $0 + $1 } }
-      parts = [:]
-      taken = size
-      condition.broadcast()
-    } else {
-      while taken == 0 { condition.wait() }
-    }
-    taken -= 1
-    condition.broadcast()
-    return sums
-  }
-
-  final class Rank: Collective {
-    let group: ThreadGroup
-    let rank: Int
-    let size: Int
-    let hosts: [String]
-    var place = ""
-    var local: (rank: Int, size: Int) { (rank, size) }
-
-    init(_ group: ThreadGroup, _ rank: Int) {
-      (self.group, self.rank, size) = (group, rank, group.size)
-      hosts = (0..<size).map { _ in "here" }
-    }
-
-    func sum(_ values: UnsafeMutableBufferPointer<Float>) {
-      for (index, sum) in group.sum(values.map { Double($0) }, rank).enumerated() { values[index] = Float(sum) }
-    }
-    func sum(_ values: UnsafeMutableBufferPointer<Double>) {
-      for (index, sum) in group.sum(Array(values), rank).enumerated() { values[index] = sum }
-    }
-    func broadcast(_ bytes: [UInt8]) -> [UInt8] {
-      group.sum(rank == 0 ? bytes.map { Double($0) } : bytes.map { _ in 0 }, rank).map { UInt8($0) }
-    }
-    func barrier() { _ = group.sum([], rank) }
-    func abort(_ status: Int32) -> Never { exit(status) }
-    func finish() {}
-  }
-
-  /// `body` in a thread of its own for each rank, for they wait for each other; what each returns.
-  static func run<Value: Sendable>(
-    _ size: Int, _ body: @escaping @Sendable (any Collective) throws -> Value
-  ) throws -> [Value] {
-    let group = ThreadGroup(size: size)
-    let results = Results<Value>(size: size)
-    for rank in 0..<size {
-      Thread.detachNewThread { results.set(rank, Result { try body(Rank(group, rank)) }) }
-    }
-    return try results.wait().map { try $0.get() }
-  }
-
-  private final class Results<Value: Sendable>: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var values: [Result<Value, any Error>?]
-
-    init(size: Int) { values = [Result<Value, any Error>?](repeating: nil, count: size) }
-
-    func set(_ rank: Int, _ value: Result<Value, any Error>) {
-      condition.lock()
-      values[rank] = value
-      condition.broadcast()
-      condition.unlock()
-    }
-
-    func wait() -> [Result<Value, any Error>] {
-      condition.lock()
-      defer { condition.unlock() }
-      while values.contains(where: { $0 == nil }) { condition.wait() }
-      return values.compactMap(\.self)
-    }
-  }
-}
 
 @Suite struct RankReductionTests {
   private static let network = ConformanceCase.training.first { $0.hasDecidedGates && $0.magnitude == 1 }
 
   /// Images and labels of a rank.
-  private static func data(_ plan: Plan, rank: Int) -> (ImageBatch, LabelBatch) {
+  private static func data(_ plan: Plan, rank: Int, count: Int = 2) -> (ImageBatch, LabelBatch) {
     var random = CounterRandom(seed: 3, purpose: .shuffle, sample: rank)
-    let count = 2
     let pixels = (0..<count * plan.image.count).map { _ in Float(random.normal()) }
     let labels = (0..<count * plan.architecture.classCount).map { _ in
       random.uniform() < 0.5 ? Label.positive : .negative
@@ -155,6 +64,78 @@ private final class ThreadGroup: @unchecked Sendable {
       let largest = max(abs(expected), abs(before), apart.map { abs(Double($0[index])) }.max() ?? 0)
       #expect(abs(Double(found[0][index]) - expected) <= 4 * largest * 0x1p-24 + 1e-30, "\(index)")
     }
+  }
+
+  /// How the images of a step are shared out: evenly, unevenly, and with nothing for the first or another rank.
+  static let shares = [[2, 2], [3, 1], [0, 4], [1, 1, 0, 2]]
+
+  /// The textbook in Double, so that only the order of sums differs: ten steps of SGD.
+  @Test(arguments: shares) func `in Double, synchronised ranks are one process on the joined batch`(shares: [Int])
+    throws
+  {
+    let found = try Self.tenSteps(shares, Self.textbook, values: Self.doubles)
+    let alone = try Self.tenSteps([4], Self.textbook, values: Self.doubles)
+    for values in found { expectClose(values, alone[0], 1e-9) }
+  }
+
+  private static let textbook: @Sendable (Plan) -> any Session = {
+    ReferenceSession<Double>($0, pool: ThreadPool(threads: 1))
+  }
+
+  private static let doubles: @Sendable (any Session) -> [Double] = { ($0 as? ReferenceSession<Double>)?.values ?? [] }
+
+  /// In Float ten steps differ by the order of sums alone: 10⁻⁵ of a tensor's largest value, as `mpirun` is held to.
+  @Test(arguments: shares, ["cpu", "reference"])
+  func `in Float, synchronised ranks are one process on the joined batch`(shares: [Int], name: String) throws {
+    func values(_ shares: [Int]) throws -> [[Double]] {
+      try Self.tenSteps(shares) {
+        try backend(named: name, pool: ThreadPool(threads: 1)).makeSession($0)
+      } values: {
+        $0.readWeights().values.map { Double($0) }
+      }
+    }
+    let (found, alone) = (try values(shares), try values([4]))
+    // Every rank has the same bits, the running statistics too.
+    for values in found.dropFirst() { #expect(values == found[0]) }
+    expectClose(found[0], alone[0], 1e-5)
+  }
+
+  /// The network's values in each rank after ten steps of SGD on four images, of which rank r takes the next `shares[r]`.
+  private static func tenSteps(
+    _ shares: [Int], _ make: @escaping @Sendable (Plan) throws -> any Session,
+    values: @escaping @Sendable (any Session) -> [Double]
+  ) throws -> [[Double]] {
+    let network = try #require(Self.network)
+    let plan = try Plan(
+      network.architecture, mode: .training, batchSize: 4, height: network.height, width: network.width)
+    let (weights, batch) = (network.weights(), data(plan, rank: 0, count: 4))
+    let (pixels, labels) = (batch.0.pixels, batch.1.labels)
+    return try ThreadGroup.run(shares.count) { collective in
+      let session = try make(plan)
+      session.load(weights)
+      session.synchronizeBatchNorm(over: collective)
+      let first = shares[..<collective.rank].reduce(0, +)
+      let own = first..<first + shares[collective.rank]
+      let classes = plan.architecture.classCount
+      for _ in 0..<10 {
+        _ = try session.accumulateGradients(
+          ImageBatch(
+            count: own.count, shape: plan.image,
+            pixels: Array(pixels[own.lowerBound * plan.image.count..<own.upperBound * plan.image.count])),
+          labels: LabelBatch(Array(labels[own.lowerBound * classes..<own.upperBound * classes])), weights: nil,
+          lossScale: 1 / Double(labels.count))
+        try session.reduce(over: collective, hasImages: !own.isEmpty)
+        _ = try session.apply(
+          OptimizerStep(optimizer: .sgd(momentum: 0.9, nesterov: false), learningRate: 0.05, weightDecay: 1e-4))
+      }
+      return values(session)
+    }
+  }
+
+  private func expectClose(_ found: [Double], _ expected: [Double], _ tolerance: Double) {
+    let largest = expected.map(abs).max() ?? 0
+    let worst = zip(found, expected).map { abs($0 - $1) / max(abs($1), 1e-2 * largest) }.max() ?? .infinity
+    #expect(found.count == expected.count && worst < tolerance, "\(worst)")
   }
 
   @Test func `shares cover everything once, in order`() {

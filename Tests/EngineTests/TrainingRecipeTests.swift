@@ -78,7 +78,7 @@ struct RecipeRun: CustomTestStringConvertible {
     let images = try network.images(Double.self)
     let size = images.count / 3
     let (losses, norms) = try train(run) { part, labels, weights, scale in
-      session.accumulate(
+      try session.accumulate(
         Array(images[part.lowerBound * size..<part.upperBound * size]), count: part.count, labels: labels,
         weights: weights, lossScale: scale
       ).lossSum

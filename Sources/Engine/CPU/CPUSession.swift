@@ -70,14 +70,16 @@ final class CPUSession: Session {
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome {
     check(images)
-    let logits = training.forward(images.pixels, count: images.count)
+    let logits = try training.forward(images.pixels, count: images.count)
     let (sum, logitGradients) = ReferenceLoss.forward(
       logits: logits, labels: labels, weights: weights, classCount: plan.architecture.classCount)
     let scale = Float(lossScale)
-    training.backward(logitGradients.map { $0 * scale }, count: images.count)
+    try training.backward(logitGradients.map { $0 * scale }, count: images.count)
     guard sum.isFinite else { throw .notFinite(what: "the loss (\(sum))") }
     return TrainingOutcome(lossSum: sum, logits: logits)
   }
+
+  func synchronizeBatchNorm(over collective: any Collective) { training.collective = collective }
 
   func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
     if collective.size == 1 { return }

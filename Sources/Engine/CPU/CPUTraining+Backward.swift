@@ -4,17 +4,17 @@ import CKernels
 /// stored, and batch norm's own backward is owed (`BatchStatistics`) until the gradient is read.
 extension CPUTraining {
   /// Adds the gradients of `count` images to those accumulated, from those of the logits, `[N, L]`.
-  func backward(_ logitGradients: [Float], count: Int) {
-    head(logitGradients, count)
+  func backward(_ logitGradients: [Float], count: Int) throws(BackendError) {
+    try head(logitGradients, count)
     for index in blocks.indices.reversed() {
       let block = blocks[index]
-      if index + 1 < blocks.count { transition(block, from: blocks[index + 1], count) }
+      if index + 1 < blocks.count { try transition(block, from: blocks[index + 1], count) }
       for layer in block.layers.indices.reversed() {
-        growth(block, layer, count)
-        bottleneck(block, layer, count)
+        try growth(block, layer, count)
+        try bottleneck(block, layer, count)
       }
     }
-    stemGradients(count)
+    try stemGradients(count)
   }
 
   /// Calls `body` for each group of images, from all threads. Where there are more threads than groups, several share a group's
@@ -22,7 +22,8 @@ extension CPUTraining {
   func forEachGroup(
     _ count: Int, _ body: (_ group: Int, _ images: Range<Int>, _ share: Share, Scratch) -> Void
   ) -> Int {
-    let groups = min(count, Self.mostGroups)
+    // Of no images one group, whose gradients are zero.
+    let groups = max(1, min(count, Self.mostGroups))
     let members = max(1, team.threads / groups)
     let crews = min(groups, team.threads / members)
     team.run { part in
@@ -43,14 +44,6 @@ extension CPUTraining {
       convolution.packing.unpack(
         weightGradients, groups: groups, addingTo: gradient, Share(part: $0, parts: team.threads))
     }
-  }
-
-  func takeGradients(
-    _ normalization: TrainingNormalization, _ statistics: BatchStatistics, images count: Int, pixels: Int
-  ) {
-    normalization.takeGradients(
-      sums.total(lanes: normalization.prefix * ChannelSlabs.lanes, images: count), statistics, pixels: pixels,
-      epsilon: plan.architecture.batchNormEpsilon, values: values, gradients: gradients)
   }
 
   /// What `statistics` is owed of lane `lane` and those behind it.
@@ -75,7 +68,7 @@ extension CPUTraining {
 
   // MARK: Head
 
-  private func head(_ logitGradients: [Float], _ count: Int) {
+  private func head(_ logitGradients: [Float], _ count: Int) throws(BackendError) {
     let block = blocks[blocks.count - 1]
     let (head, slabs) = (fused.head, block.plan.slabs)
     let (channels, classes) = (head.input.channels, head.classCount)
@@ -108,13 +101,13 @@ extension CPUTraining {
       }
       sums.flush(scratch.sums, lanes: 0..<slabs.lanes, image: image)
     }
-    takeGradients(block.normalization, block.statistics, images: count, pixels: count * block.plan.area)
+    try takeGradients(block.normalization, block.statistics, images: count, area: block.plan.area)
   }
 
   // MARK: Dense layers
 
   /// Back through the 3×3 convolution and norm2's gate, to the bottleneck's gradient (but for what norm2 owes).
-  private func growth(_ block: Block, _ index: Int, _ count: Int) {
+  private func growth(_ block: Block, _ index: Int, _ count: Int) throws(BackendError) {
     let (layer, area, firstSlab) = (block.layers[index], block.plan.area, block.plan.inputSlabs(of: index))
     let (inputs, outputs) = (block.plan.bottleneck.count, block.plan.growth.count)
     let (bottleneck, packing) = (layer.maps.bottleneckAgain, layer.convolution2.packing)
@@ -168,12 +161,12 @@ extension CPUTraining {
       }
     }
     unpack(layer.convolution2, groups: groups)
-    takeGradients(layer.normalization2, layer.statistics, images: count, pixels: count * area)
+    try takeGradients(layer.normalization2, layer.statistics, images: count, area: area)
   }
 
   /// Back from the bottleneck's gradient through the 1×1 convolution and norm1's gate, onto the gradients of all slabs that the layer
   /// read.
-  private func bottleneck(_ block: Block, _ index: Int, _ count: Int) {
+  private func bottleneck(_ block: Block, _ index: Int, _ count: Int) throws(BackendError) {
     let (layer, area) = (block.layers[index], block.plan.area)
     let (inputs, outputs) = (block.plan.inputSlabs(of: index), block.plan.bottleneck.count)
     let (packing, normalization) = (layer.convolution1.packing, layer.normalization1)
@@ -220,7 +213,7 @@ extension CPUTraining {
       }
     }
     unpack(layer.convolution1, groups: groups)
-    takeGradients(normalization, block.statistics, images: count, pixels: count * area)
+    try takeGradients(normalization, block.statistics, images: count, area: area)
   }
 
   /// A share of the bottleneck's gradient and values in the next tile, for input slab `input` of `slabs` to bring near.
@@ -264,7 +257,7 @@ extension CPUTraining {
   // MARK: Transitions
 
   /// Back through the convolution, the pool and the gate, onto the gradients of all the block's slabs, which begin here.
-  private func transition(_ block: Block, from next: Block, _ count: Int) {
+  private func transition(_ block: Block, from next: Block, _ count: Int) throws(BackendError) {
     guard let convolution = block.convolution else { return }
     let (packing, width) = (convolution.packing, next.plan.width)
     let (inputs, outputs) = (block.plan.slabs.count, packing.grid.outputs)
@@ -316,6 +309,6 @@ extension CPUTraining {
       }
     }
     unpack(convolution, groups: groups)
-    takeGradients(block.normalization, block.statistics, images: count, pixels: count * block.plan.area)
+    try takeGradients(block.normalization, block.statistics, images: count, area: block.plan.area)
   }
 }

@@ -6,27 +6,28 @@ import CKernels
 /// is some standard deviations from it at the most, and the variance is no small difference of large sums.
 extension CPUTraining {
   /// Runs `count` images forward with the batch's statistics, and moves the running ones; returns the logits `[N, L]`.
-  func forward(_ pixels: [Float], count: Int) -> [Float] {
-    stem(pixels, count)
+  func forward(_ pixels: [Float], count: Int) throws(BackendError) -> [Float] {
+    batchCount = Int(try collective.sum([Double(count)])[0])
+    try stem(pixels, count)
     for (index, block) in blocks.enumerated() {
       for layer in block.layers.indices {
-        prepare(block.layers[layer].normalization1, block.statistics, pixels: count * block.plan.area)
-        bottleneck(block, layer, count)
-        growth(block, layer, count)
+        prepare(block.layers[layer].normalization1, block.statistics, area: block.plan.area)
+        try bottleneck(block, layer, count)
+        try growth(block, layer, count)
       }
-      prepare(block.normalization, block.statistics, pixels: count * block.plan.area)
-      if block.convolution != nil { transition(block, into: blocks[index + 1], count) }
+      prepare(block.normalization, block.statistics, area: block.plan.area)
+      if block.convolution != nil { try transition(block, into: blocks[index + 1], count) }
     }
     return head(count)
   }
 
-  private func prepare(_ normalization: TrainingNormalization, _ statistics: BatchStatistics, pixels: Int) {
-    normalization.prepare(statistics, pixels: pixels, architecture: plan.architecture, values)
+  private func prepare(_ normalization: TrainingNormalization, _ statistics: BatchStatistics, area: Int) {
+    normalization.prepare(statistics, pixels: batchCount * area, architecture: plan.architecture, values)
   }
 
   // MARK: Stem
 
-  private func stem(_ pixels: [Float], _ count: Int) {
+  private func stem(_ pixels: [Float], _ count: Int) throws(BackendError) {
     let (input, shape, pooled) = (fused.stem.image, fused.stem.convolved, fused.stem.output)
     stemPacking.pack(values + fused.stem.convolution.weight.lowerBound, into: packed)
     pixels.withUnsafeBufferPointer { pixels in
@@ -48,9 +49,8 @@ extension CPUTraining {
       kernels.convolution.store_float(&pixel)
     }
     forEachImage(count) { image, scratch in stemConvolution(image, scratch) }
-    let size = count * shape.area
-    stemStatistics.take(sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: size)
-    prepare(stemNormalization, stemStatistics, pixels: size)
+    try take(stemStatistics, lanes: stemSlabs.lanes, images: count, area: shape.area)
+    prepare(stemNormalization, stemStatistics, area: shape.area)
 
     let block = blocks[0]
     for slab in 0..<stemSlabs.count {
@@ -60,7 +60,7 @@ extension CPUTraining {
         scratch[0].tile.at(pooled.width / 2 * ChannelSlabs.lanes), ChannelSlabs.lanes)
     }
     forEachImage(count) { image, scratch in stemPool(block, image, scratch) }
-    block.statistics.take(sums.total(lanes: stemSlabs.lanes, images: count), from: 0, pixels: count * pooled.area)
+    try take(block.statistics, lanes: stemSlabs.lanes, images: count, area: pooled.area)
   }
 
   /// `rows` of an image, from column `column` on, through the convolution to slab `slab`.
@@ -119,7 +119,7 @@ extension CPUTraining {
 
   // MARK: Dense layers
 
-  private func bottleneck(_ block: Block, _ index: Int, _ count: Int) {
+  private func bottleneck(_ block: Block, _ index: Int, _ count: Int) throws(BackendError) {
     let layer = block.layers[index]
     let (lanes, statistics) = (0..<block.plan.bottleneck.lanes, layer.statistics)
     let weights = pack(layer.convolution1)
@@ -138,8 +138,8 @@ extension CPUTraining {
         sums.flush(scratch.sums, lanes: lanes, image: image)
       }
     }
-    statistics.take(sums.total(lanes: lanes.count, images: count), from: 0, pixels: count * block.plan.area)
-    prepare(layer.normalization2, statistics, pixels: count * block.plan.area)
+    try take(statistics, lanes: lanes.count, images: count, area: block.plan.area)
+    prepare(layer.normalization2, statistics, area: block.plan.area)
   }
 
   /// Makes a bottleneck that was forgotten again, with the same bits; its statistics are known.
@@ -184,7 +184,7 @@ extension CPUTraining {
     }
   }
 
-  private func growth(_ block: Block, _ index: Int, _ count: Int) {
+  private func growth(_ block: Block, _ index: Int, _ count: Int) throws(BackendError) {
     let (layer, firstSlab) = (block.layers[index], block.plan.inputSlabs(of: index))
     let (inputs, outputs) = (block.plan.bottleneck.count, block.plan.growth.count)
     let lanes = 0..<block.plan.growth.lanes
@@ -223,15 +223,14 @@ extension CPUTraining {
         sums.flush(scratch.sums, lanes: lanes, image: image)
       }
     }
-    block.statistics.take(
-      sums.total(lanes: lanes.count, images: count), from: firstSlab * ChannelSlabs.lanes,
-      pixels: count * block.plan.area)
+    try take(
+      block.statistics, from: firstSlab * ChannelSlabs.lanes, lanes: lanes.count, images: count, area: block.plan.area)
   }
 
   // MARK: Transitions and the head
 
   /// Average pool and 1×1 convolution commute: pooled first, the convolution has a quarter of the work.
-  private func transition(_ block: Block, into next: Block, _ count: Int) {
+  private func transition(_ block: Block, into next: Block, _ count: Int) throws(BackendError) {
     guard let convolution = block.convolution else { return }
     let (width, area) = (next.plan.width, next.plan.area)
     let (inputs, outputs) = (block.plan.slabs.count, convolution.packing.grid.outputs)
@@ -268,7 +267,7 @@ extension CPUTraining {
         sums.flush(scratch.sums, lanes: 0..<outputs.lanes, image: image)
       }
     }
-    next.statistics.take(sums.total(lanes: outputs.lanes, images: count), from: 0, pixels: count * area)
+    try take(next.statistics, lanes: outputs.lanes, images: count, area: area)
   }
 
   private func head(_ count: Int) -> [Float] {

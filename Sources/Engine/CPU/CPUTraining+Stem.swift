@@ -3,7 +3,7 @@ import CKernels
 /// The way back through the stem: the pool's and the first batch norm's gradients, then the weight gradient of the 7×7 convolution. No
 /// gradient of the images is made.
 extension CPUTraining {
-  func stemGradients(_ count: Int) {
+  func stemGradients(_ count: Int) throws(BackendError) {
     let (block, shape, output) = (blocks[0], fused.stem.convolved, fused.stem.output)
     let (lanes, normalization) = (stemSlabs.lanes, stemNormalization)
     block.statistics.settle(from: 0, count: lanes)
@@ -28,7 +28,7 @@ extension CPUTraining {
         }
       }
     }
-    takeGradients(normalization, stemStatistics, images: count, pixels: count * shape.area)
+    try takeGradients(normalization, stemStatistics, images: count, area: shape.area)
     stemStatistics.settle(from: 0, count: lanes)
     stemWeightGradient(count)
   }

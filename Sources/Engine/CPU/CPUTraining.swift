@@ -74,6 +74,10 @@ final class CPUTraining {
   let gradients: UnsafeMutablePointer<Float>
   let first: UnsafeMutablePointer<Float>
   let second: UnsafeMutablePointer<Float>
+  /// Whose images together are a batch to batch norm.
+  var collective: any Collective = SoleRank()
+  /// How many those are, of the batch that was run forward last.
+  var batchCount = 0
   /// Steps taken: the features', and the classifier's.
   var steps = 0
   var classifierSteps = 0
@@ -219,6 +223,32 @@ final class CPUTraining {
   var convolvedGradient: SlabMap { memory.convolvedGradient }
 
   // MARK: What both ways do
+
+  /// Takes the statistics of `lanes` lanes from `first` on of the sums over `count` images of `area` pixels.
+  func take(
+    _ statistics: BatchStatistics, from first: Int = 0, lanes: Int, images count: Int, area: Int
+  ) throws(BackendError) {
+    let totals = sums.total(lanes: lanes, images: count)
+    if collective.size == 1 { return statistics.take(totals, from: first, pixels: count * area) }
+    try statistics.take(totals, from: first, pixels: batchCount * area, own: count * area, over: collective)
+  }
+
+  /// Takes the sums over `count` images of `area` pixels of what has come back to a batch norm.
+  func takeGradients(
+    _ normalization: TrainingNormalization, _ statistics: BatchStatistics, images count: Int, area: Int
+  ) throws(BackendError) {
+    let lanes = normalization.prefix * ChannelSlabs.lanes
+    let totals = sums.total(lanes: lanes, images: count)
+    var whole: (first: [Double], second: [Double])?
+    if collective.size > 1 {
+      let own = [totals.first, totals.second].map { UnsafeMutableBufferPointer(start: $0, count: lanes) }
+      let sums = try collective.sum(own.flatMap(\.self))
+      whole = (Array(sums[..<lanes]), Array(sums[lanes...]))
+    }
+    normalization.takeGradients(
+      totals, whole: whole, statistics, pixels: batchCount * area, epsilon: plan.architecture.batchNormEpsilon,
+      values: values, gradients: gradients)
+  }
 
   /// Calls `body` for each image, from all threads, with the thread's scratch.
   func forEachImage(_ count: Int, _ body: (Int, Scratch) -> Void) {

@@ -51,11 +51,11 @@ public enum Conformance {
       let pixels = images.pixels.map { Double($0) }
       switch plan.mode {
       case .inference:
-        let found = reference.forward(pixels, count: images.count)
+        let found = try reference.forward(pixels, count: images.count)
         logits = found.logits
         features = found.features.values
       case .training:
-        let found = reference.accumulate(
+        let found = try reference.accumulate(
           pixels, count: images.count, labels: conformanceCase.labels, weights: nil, lossScale: Self.lossScale)
         logits = found.tape.logits
         lossSum = found.lossSum

@@ -113,9 +113,15 @@ public protocol Session: AnyObject {
   ///
   /// `lossScale` is 1 / (number of known labels in the whole step), so that accumulated micro-batches and ranks together
   /// take the mean over the step.
+  ///
+  /// Throws `notFinite` where the loss is no number, and `ranks` where batch norm is synchronised and a process is lost.
   func accumulateGradients(
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome
+
+  /// From here on batch norm sees the images of all processes of `collective` as one batch: its statistics are theirs together, and so are the two sums of
+  /// its gradient. Each process then calls `accumulateGradients` as often as the others, with no images where it has none.
+  func synchronizeBatchNorm(over collective: any Collective)
 
   /// Sums the gradients accumulated since the last step over the processes of `collective`, and takes the mean of the running statistics of those
   /// that had images, this one if `hasImages`.

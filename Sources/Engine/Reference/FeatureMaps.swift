@@ -23,10 +23,7 @@ struct FeatureMaps<Scalar: ReferenceScalar>: Sendable {
 struct SharedPointer<Element>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Element>
 
-  init(_ buffer: UnsafeMutableBufferPointer<Element>) {
-    guard let base = buffer.baseAddress else { preconditionFailure("an empty buffer has no elements to share") }
-    self.base = base
-  }
+  init(_ buffer: UnsafeMutableBufferPointer<Element>) { base = buffer.baseAddress ?? .nowhere }
 
   static func + (pointer: SharedPointer, offset: Int) -> UnsafeMutablePointer<Element> { pointer.base + offset }
 }
@@ -36,9 +33,16 @@ struct SharedConstPointer<Element>: @unchecked Sendable {
   let base: UnsafePointer<Element>
 
   init(_ buffer: UnsafeBufferPointer<Element>) {
-    guard let base = buffer.baseAddress else { preconditionFailure("an empty buffer has no elements to share") }
-    self.base = base
+    base = buffer.baseAddress ?? UnsafePointer(UnsafeMutablePointer.nowhere)
   }
 
   static func + (pointer: SharedConstPointer, offset: Int) -> UnsafePointer<Element> { pointer.base + offset }
+}
+
+extension UnsafeMutablePointer {
+  /// Where the elements of an empty buffer are: nobody reads them.
+  fileprivate static var nowhere: UnsafeMutablePointer {
+    UnsafeMutableRawPointer(bitPattern: MemoryLayout<Pointee>.alignment).unsafelyUnwrapped
+      .assumingMemoryBound(to: Pointee.self)
+  }
 }

@@ -9,6 +9,8 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
   let pool: ThreadPool
   /// The flat buffer of the plan's layout.
   var values: [Scalar]
+  /// Whose images together are a batch to batch norm.
+  var collective: any Collective = SoleRank()
 
   private static var stemConvolution: ReferenceConvolution { .init(kernel: 7, stride: 2, padding: 3) }
   private static var pointwise: ReferenceConvolution { .init(kernel: 1, stride: 1, padding: 0) }
@@ -41,7 +43,7 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
   }
 
   /// Runs the network. In training mode the running statistics are updated.
-  mutating func forward(_ images: FeatureMaps<Scalar>) -> Tape {
+  mutating func forward(_ images: FeatureMaps<Scalar>) throws(BackendError) -> Tape {
     var tape = Tape()
     var x = images
     for operation in plan.operations {
@@ -49,15 +51,15 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
       case .stem(let stem):
         let convolved = Self.stemConvolution.forward(
           x, weights: values[stem.convolution.weight], output: stem.convolved, pool: pool)
-        let normalized = normalize(convolved, stem.normalization, rectifying: true)
+        let normalized = try normalize(convolved, stem.normalization, rectifying: true)
         let (pooled, sources) = ReferenceMaxPool.forward(normalized.output, output: stem.output, pool: pool)
         record(.stem(image: x, normalized: normalized, pooled: pooled, sources: sources), on: &tape)
         x = pooled
       case .denseLayer(let layer):
-        let first = normalize(x, layer.normalization1, rectifying: true)
+        let first = try normalize(x, layer.normalization1, rectifying: true)
         let bottleneck = Self.pointwise.forward(
           first.output, weights: values[layer.convolution1.weight], output: layer.bottleneck, pool: pool)
-        let second = normalize(bottleneck, layer.normalization2, rectifying: true)
+        let second = try normalize(bottleneck, layer.normalization2, rectifying: true)
         var shape = layer.bottleneck
         shape.channels = layer.output.channels - layer.input.channels
         let new = Self.growth.forward(
@@ -65,7 +67,7 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
         x = x.joined(with: new)
         record(.denseLayer(first: first, second: second, output: x), on: &tape)
       case .transition(let transition):
-        let normalized = normalize(x, transition.normalization, rectifying: true)
+        let normalized = try normalize(x, transition.normalization, rectifying: true)
         var shape = transition.input
         shape.channels = transition.output.channels
         let convolved = Self.pointwise.forward(
@@ -73,7 +75,7 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
         x = ReferenceAveragePool.forward(convolved, output: transition.output)
         record(.transition(normalized, convolved: shape, output: x), on: &tape)
       case .head(let head):
-        let normalized = normalize(x, head.normalization, rectifying: head.hasReLU)
+        let normalized = try normalize(x, head.normalization, rectifying: head.hasReLU)
         tape.features = normalized.output
         tape.pooled = ReferenceGlobalAverage.forward(normalized.output)
         tape.logits = classify(tape.pooled, head)
@@ -89,7 +91,7 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
   /// where they are wanted: no parameter needs them.
   func backward(
     _ tape: Tape, logitGradients: [Scalar], into gradients: inout [Scalar], wantsImageGradients: Bool
-  ) -> FeatureMaps<Scalar>? {
+  ) throws(BackendError) -> FeatureMaps<Scalar>? {
     var dx = FeatureMaps<Scalar>(count: 0, shape: plan.image)
     let passed = plan.operations.filter { if case .loss = $0 { false } else { true } }
     precondition(passed.count == tape.records.count)
@@ -99,22 +101,22 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
         let pooledGradients = classifierGradients(tape.pooled, logitGradients, head, &gradients)
         dx = ReferenceGlobalAverage.backward(
           pooledGradients, count: normalized.input.count, input: normalized.input.shape)
-        dx = normalizationGradient(normalized, head.normalization, rectified: head.hasReLU, dx, &gradients)
+        dx = try normalizationGradient(normalized, head.normalization, rectified: head.hasReLU, dx, &gradients)
       case (.transition(let transition), .transition(let normalized, let convolved, _)):
         dx = ReferenceAveragePool.backward(dx, input: convolved)
         dx = convolutionGradient(Self.pointwise, normalized.output, transition.convolution, dx, &gradients)
-        dx = normalizationGradient(normalized, transition.normalization, rectified: true, dx, &gradients)
+        dx = try normalizationGradient(normalized, transition.normalization, rectified: true, dx, &gradients)
       case (.denseLayer(let layer), .denseLayer(let first, let second, _)):
         var (old, new) = dx.split(at: layer.input.channels)
         new = convolutionGradient(Self.growth, second.output, layer.convolution2, new, &gradients)
-        new = normalizationGradient(second, layer.normalization2, rectified: true, new, &gradients)
+        new = try normalizationGradient(second, layer.normalization2, rectified: true, new, &gradients)
         new = convolutionGradient(Self.pointwise, first.output, layer.convolution1, new, &gradients)
-        new = normalizationGradient(first, layer.normalization1, rectified: true, new, &gradients)
+        new = try normalizationGradient(first, layer.normalization1, rectified: true, new, &gradients)
         old.add(new, pool: pool)
         dx = old
       case (.stem(let stem), .stem(let image, let normalized, _, let sources)):
         dx = ReferenceMaxPool.backward(dx, sources: sources, input: stem.convolved)
-        dx = normalizationGradient(normalized, stem.normalization, rectified: true, dx, &gradients)
+        dx = try normalizationGradient(normalized, stem.normalization, rectified: true, dx, &gradients)
         Self.stemConvolution.accumulateWeightGradient(
           image, outputGradient: dx, into: &gradients, at: stem.convolution.weight, pool: pool)
         guard wantsImageGradients else { return nil }
@@ -134,7 +136,7 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
 
   private mutating func normalize(
     _ x: FeatureMaps<Scalar>, _ parameters: NormalizationParameters, rectifying: Bool
-  ) -> Normalized {
+  ) throws(BackendError) -> Normalized {
     let epsilon = Scalar(plan.architecture.batchNormEpsilon)
     let statistics: ReferenceNormalization<Scalar>
     switch plan.mode {
@@ -142,8 +144,8 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
       statistics = ReferenceNormalization(
         mean: values[parameters.runningMean], variance: values[parameters.runningVariance], epsilon: epsilon)
     case .training:
-      statistics = ReferenceNormalization(batch: x, epsilon: epsilon, pool: pool)
-      updateRunningStatistics(parameters, by: statistics, count: x.count * x.shape.area)
+      statistics = try ReferenceNormalization(batch: x, epsilon: epsilon, pool: pool, over: collective)
+      updateRunningStatistics(parameters, by: statistics)
     }
     let normalized = statistics.forward(x, scale: values[parameters.scale], shift: values[parameters.shift], pool: pool)
     return Normalized(
@@ -152,10 +154,10 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
 
   /// running ← (1 − momentum) · running + momentum · batch; the variance enters unbiased, ·m/(m − 1), as in PyTorch.
   private mutating func updateRunningStatistics(
-    _ parameters: NormalizationParameters, by statistics: ReferenceNormalization<Scalar>, count: Int
+    _ parameters: NormalizationParameters, by statistics: ReferenceNormalization<Scalar>
   ) {
     let momentum = Scalar(plan.architecture.batchNormMomentum)
-    let unbiased = Scalar(count) / Scalar(max(count - 1, 1))
+    let unbiased = Scalar(statistics.size) / Scalar(max(statistics.size - 1, 1))
     for channel in statistics.mean.indices {
       let mean = parameters.runningMean.lowerBound + channel
       let variance = parameters.runningVariance.lowerBound + channel
@@ -212,10 +214,10 @@ struct ReferenceNetwork<Scalar: ReferenceScalar> {
   private func normalizationGradient(
     _ normalized: Normalized, _ parameters: NormalizationParameters, rectified: Bool, _ dy: FeatureMaps<Scalar>,
     _ gradients: inout [Scalar]
-  ) -> FeatureMaps<Scalar> {
+  ) throws(BackendError) -> FeatureMaps<Scalar> {
     let gated = rectified ? dy.gated(by: normalized.output, pool: pool) : dy
-    let (dx, scale, shift) = normalized.statistics.backward(
-      normalized.input, outputGradient: gated, scale: values[parameters.scale], pool: pool)
+    let (dx, scale, shift) = try normalized.statistics.backward(
+      normalized.input, outputGradient: gated, scale: values[parameters.scale], pool: pool, over: collective)
     for channel in scale.indices {
       gradients[parameters.scale.lowerBound + channel] += scale[channel]
       gradients[parameters.shift.lowerBound + channel] += shift[channel]

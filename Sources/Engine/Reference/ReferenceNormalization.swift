@@ -13,30 +13,35 @@ struct ReferenceNormalization<Scalar: ReferenceScalar> {
     inverseDeviation = variance.map { 1 / ($0 + epsilon).squareRoot() }
   }
 
-  /// By the batch's own statistics. `biasedVariance`, `[C]`, is divided by N·H·W.
-  init(batch x: FeatureMaps<Scalar>, epsilon: Scalar, pool: ThreadPool) {
+  /// By the batch's own statistics, where all images of `collective` are the batch. `biasedVariance`, `[C]`, is divided by N·H·W.
+  init(
+    batch x: FeatureMaps<Scalar>, epsilon: Scalar, pool: ThreadPool, over collective: any Collective
+  ) throws(BackendError) {
     let area = x.shape.area
-    let size = Double(x.count * area)
     // Sums are kept in Double for either format, mean first and squares about it second.
-    let statistics: [(mean: Double, variance: Double)] = pool.map(x.shape.channels) { channel in
-      func sum(_ term: (Double) -> Double) -> Double {
+    func sums(_ term: @Sendable (Int, Double) -> Double) -> [Double] {
+      pool.map(x.shape.channels) { channel in
         var total = 0.0
         for image in 0..<x.count {
           let start = x.offset(image: image, channel: channel)
-          for index in start..<start + area { total += term(Double(x.values[index])) }
+          for index in start..<start + area { total += term(channel, Double(x.values[index])) }
         }
         return total
       }
-      let mean = sum { $0 } / size
-      return (mean, sum { ($0 - mean) * ($0 - mean) } / size)
     }
-    mean = statistics.map { Scalar($0.mean) }
-    biasedVariance = statistics.map { Scalar($0.variance) }
-    inverseDeviation = statistics.map { Scalar(1 / ($0.variance + Double(epsilon)).squareRoot()) }
+    let size = try collective.sum([Double(x.count * area)])[0]
+    let means = try collective.sum(sums { $1 }).map { $0 / size }
+    let variances = try collective.sum(sums { ($1 - means[$0]) * ($1 - means[$0]) }).map { $0 / size }
+    self.size = size
+    mean = means.map { Scalar($0) }
+    biasedVariance = variances.map { Scalar($0) }
+    inverseDeviation = variances.map { Scalar(1 / ($0 + Double(epsilon)).squareRoot()) }
   }
 
   /// σ² of the batch, `[C]`; empty for given statistics.
   private(set) var biasedVariance: [Scalar] = []
+  /// m = N·H·W of the batch.
+  private(set) var size = 0.0
 
   func forward(
     _ x: FeatureMaps<Scalar>, scale: ArraySlice<Scalar>, shift: ArraySlice<Scalar>, pool: ThreadPool
@@ -57,37 +62,39 @@ struct ReferenceNormalization<Scalar: ReferenceScalar> {
   }
 
   /// The gradients of x, γ and β, from that of y, where the statistics are the batch's own:
-  /// dβ = Σ dy, dγ = Σ dy·x̂, dx = γ/σ · (dy − dβ/m − x̂·dγ/m), m = N·H·W.
+  /// dβ = Σ dy, dγ = Σ dy·x̂, dx = γ/σ · (dy − dβ/m − x̂·dγ/m), m = N·H·W. dβ and dγ are those of this process's images; in dx they are
+  /// those of all of `collective`.
   func backward(
-    _ x: FeatureMaps<Scalar>, outputGradient dy: FeatureMaps<Scalar>, scale: ArraySlice<Scalar>, pool: ThreadPool
-  ) -> (input: FeatureMaps<Scalar>, scale: [Scalar], shift: [Scalar]) {
+    _ x: FeatureMaps<Scalar>, outputGradient dy: FeatureMaps<Scalar>, scale: ArraySlice<Scalar>, pool: ThreadPool,
+    over collective: any Collective
+  ) throws(BackendError) -> (input: FeatureMaps<Scalar>, scale: [Scalar], shift: [Scalar]) {
+    let (channels, area) = (x.shape.channels, x.shape.area)
+    let sums: [(shift: Double, scale: Double)] = pool.map(channels) { channel in
+      let (center, factor) = (mean[channel], inverseDeviation[channel])
+      var (shiftSum, scaleSum) = (0.0, 0.0)
+      for image in 0..<x.count {
+        let start = x.offset(image: image, channel: channel)
+        for index in start..<start + area {
+          let gradient = Double(dy.values[index])
+          shiftSum += gradient
+          scaleSum += gradient * Double((x.values[index] - center) * factor)
+        }
+      }
+      return (shiftSum, scaleSum)
+    }
+    let means = try collective.sum(sums.map(\.shift) + sums.map(\.scale)).map { Scalar($0 / size) }
     var dx = dy
-    let area = x.shape.area
-    let size = Double(x.count * area)
-    let sums: [(shift: Double, scale: Double)] = dx.values.withUnsafeMutableBufferPointer { values in
+    dx.values.withUnsafeMutableBufferPointer { values in
       let dx = SharedPointer(values)
-      return pool.map(x.shape.channels) { channel in
+      pool.forEach(x.count * channels) { plane in
+        let channel = plane % channels
         let (center, factor) = (mean[channel], inverseDeviation[channel])
-        var (shiftSum, scaleSum) = (0.0, 0.0)
-        for image in 0..<x.count {
-          let start = x.offset(image: image, channel: channel)
-          for index in start..<start + area {
-            let gradient = Double(dy.values[index])
-            shiftSum += gradient
-            scaleSum += gradient * Double((x.values[index] - center) * factor)
-          }
-        }
         let outer = scale[scale.startIndex + channel] * factor
-        let (shiftMean, scaleMean) = (Scalar(shiftSum / size), Scalar(scaleSum / size))
-        for image in 0..<x.count {
-          let start = x.offset(image: image, channel: channel)
-          let plane = dx + start
-          for index in 0..<area {
-            let normalized = (x.values[start + index] - center) * factor
-            plane[index] = outer * (plane[index] - shiftMean - normalized * scaleMean)
-          }
+        let (gradients, start) = (dx + plane * area, plane * area)
+        for index in 0..<area {
+          let normalized = (x.values[start + index] - center) * factor
+          gradients[index] = outer * (gradients[index] - means[channel] - normalized * means[channels + channel])
         }
-        return (shiftSum, scaleSum)
       }
     }
     return (dx, sums.map { Scalar($0.scale) }, sums.map { Scalar($0.shift) })

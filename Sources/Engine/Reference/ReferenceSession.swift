@@ -42,9 +42,9 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   /// A forward pass over images `[N, C, H, W]`. In training mode it updates the running statistics.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func forward(_ images: [Scalar], count: Int) -> ReferenceNetwork<Scalar>.Tape {
+  func forward(_ images: [Scalar], count: Int) throws(BackendError) -> ReferenceNetwork<Scalar>.Tape {
     precondition(count <= plan.batchSize, "\(count) images in a plan of \(plan.batchSize)")
-    return network.forward(FeatureMaps(count: count, shape: plan.image, values: images))
+    return try network.forward(FeatureMaps(count: count, shape: plan.image, values: images))
   }
 
   /// A forward and a backward pass; returns the tape, the sum of the loss and, where wanted, the images' gradients.
@@ -53,13 +53,13 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   func accumulate(
     _ images: [Scalar], count: Int, labels: LabelBatch, weights: ClassWeights?, lossScale: Double,
     wantsImageGradients: Bool = false
-  ) -> (tape: ReferenceNetwork<Scalar>.Tape, lossSum: Double, imageGradients: [Scalar]) {
+  ) throws(BackendError) -> (tape: ReferenceNetwork<Scalar>.Tape, lossSum: Double, imageGradients: [Scalar]) {
     precondition(plan.mode == .training, "gradients need a training plan")
-    let tape = forward(images, count: count)
+    let tape = try forward(images, count: count)
     let (sum, logitGradients) = ReferenceLoss.forward(
       logits: tape.logits, labels: labels, weights: weights, classCount: plan.architecture.classCount)
     let scale = Scalar(lossScale)
-    let imageGradients = network.backward(
+    let imageGradients = try network.backward(
       tape, logitGradients: logitGradients.map { $0 * scale }, into: &gradients,
       wantsImageGradients: wantsImageGradients)
     return (tape, sum, imageGradients?.values ?? [])
@@ -92,9 +92,9 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
 
   public func readWeights() -> Weights { Weights(layout: plan.layout, values: network.values.map { Float($0) }) }
 
-  public func infer(_ images: ImageBatch, keepingFeatures: Bool) -> Inference {
+  public func infer(_ images: ImageBatch, keepingFeatures: Bool) throws(BackendError) -> Inference {
     precondition(plan.mode == .inference, "inference needs an inference plan")
-    let tape = forward(images.pixels.map { Scalar($0) }, count: images.count)
+    let tape = try forward(images.pixels.map { Scalar($0) }, count: images.count)
     return Inference(
       logits: tape.logits.map { Float($0) }, features: keepingFeatures ? tape.features.values.map { Float($0) } : [])
   }
@@ -102,11 +102,13 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   public func accumulateGradients(
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome {
-    let (tape, sum, _) = accumulate(
+    let (tape, sum, _) = try accumulate(
       images.pixels.map { Scalar($0) }, count: images.count, labels: labels, weights: weights, lossScale: lossScale)
     guard sum.isFinite else { throw .notFinite(what: "the loss (\(sum))") }
     return TrainingOutcome(lossSum: sum, logits: tape.logits.map { Float($0) })
   }
+
+  public func synchronizeBatchNorm(over collective: any Collective) { network.collective = collective }
 
   public func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
     if collective.size == 1 { return }
