@@ -16,6 +16,9 @@ public struct Batch: Equatable, Sendable {
   public var skipped: [SkippedImage]
 
   public var count: Int { samples.count }
+
+  /// No samples.
+  public static let empty = Batch(samples: [], images: [], labels: [], views: [], skipped: [])
 }
 
 /// A sample whose image cannot be read, and why.
@@ -46,7 +49,8 @@ public final class BatchLoader {
   /// `shuffledOrder`, or a rank's or a resumed run's part of it. The last batch can be smaller than the others. `preparations`: nil for the
   /// data set's own.
   public init(
-    _ dataset: Dataset, preparations: [ImagePreparation]? = nil, order: [Int]? = nil, batchSize: Int, augmentation: Augmentation = .none, seed: UInt64 = 0,
+    _ dataset: Dataset, preparations: [ImagePreparation]? = nil, order: [Int]? = nil, batchSize: Int,
+    augmentation: Augmentation = .none, seed: UInt64 = 0,
     epoch: Int = 0, pool: ThreadPool = ThreadPool()
   ) {
     precondition(batchSize > 0, "a batch has at least one sample")
@@ -99,7 +103,8 @@ public final class BatchLoader {
   }
 
   private static func batches(
-    _ samples: [Int], of dataset: Dataset, by preparations: [ImagePreparation], augmentation: Augmentation, seed: UInt64,
+    _ samples: [Int], of dataset: Dataset, by preparations: [ImagePreparation], augmentation: Augmentation,
+    seed: UInt64,
     epoch: Int, pool: ThreadPool
   ) -> Result<[Batch], ChestXrayError> {
     let results = pool.map(samples.count) { place -> Result<[[Dataset.Shown]], ChestXrayError> in

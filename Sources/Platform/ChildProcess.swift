@@ -48,7 +48,7 @@ public struct ChildProcess: ~Copyable {
     close(socket)
     if !isReaped {
       kill(identifier, SIGKILL)
-      _ = Self.wait(for: identifier, options: 0)
+      _ = endStatus(of: identifier, options: 0)
     }
   }
 
@@ -94,7 +94,7 @@ public struct ChildProcess: ~Copyable {
   private mutating func reap() -> PlatformError {
     precondition(!isReaped, "nothing is asked of a process that has ended")
     for attempt in 0... {
-      if let status = Self.wait(for: identifier, options: attempt < 1000 ? WNOHANG : 0) {
+      if let status = endStatus(of: identifier, options: attempt < 1000 ? WNOHANG : 0) {
         isReaped = true
         let signal = platform_ended_by_signal(status)
         return signal == 0 ? .childExited(status: platform_exit_status(status)) : .childKilled(signal: signal)
@@ -104,22 +104,22 @@ public struct ChildProcess: ~Copyable {
     }
     preconditionFailure("the loop ends by returning")
   }
+}
 
-  /// The status of a process that has ended; nil where it has not.
-  private static func wait(for identifier: pid_t, options: Int32) -> Int32? {
-    var status: Int32 = 0
-    while true {
-      let found = waitpid(identifier, &status, options)
-      if found == identifier { return status }
-      if found == 0 { return nil }
-      // Somebody else waited for it: how it ended is lost.
-      if errno != EINTR { return 0 }
-    }
+/// The status of a process of ours that has ended; nil where it has not.
+func endStatus(of identifier: pid_t, options: Int32) -> Int32? {
+  var status: Int32 = 0
+  while true {
+    let found = waitpid(identifier, &status, options)
+    if found == identifier { return status }
+    if found == 0 { return nil }
+    // Somebody else waited for it: how it ended is lost.
+    if errno != EINTR { return 0 }
   }
 }
 
 /// Calls `body` with a list of C strings that ends with nil.
-private func withCStrings<Result>(
+func withCStrings<Result>(
   _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
   var pointers = texts.map { strdup($0) } + [nil]

@@ -15,6 +15,8 @@ public enum PlatformError: DiagnosedError, Equatable {
   case malformedJSON(reason: String, offset: Int)
   /// The loader finds none of these, or the one that it found is another.
   case libraryMissing(names: [String], reason: String)
+  /// The system has no memory left for `bytes` more.
+  case outOfMemory(bytes: Int)
   case cannotStart(program: String, errno: Int32)
   /// The system did not let a process give up its rights.
   case cannotConfine(doing: String, errno: Int32)
@@ -75,6 +77,13 @@ public enum PlatformError: DiagnosedError, Equatable {
         id: "library.missing", exit: .unavailable,
         message: "cannot open the library \(names.joined(separator: " or ")): \(reason.printable)",
         hint: "install it, or name its folder in LD_LIBRARY_PATH")
+    case .outOfMemory(let bytes):
+      Diagnosis(
+        id: "memory.out", exit: .outOfMemory,
+        message: "out of memory: \((bytes + 999_999) / 1_000_000) MB more were needed",
+        hint:
+          "a smaller --batch-size takes less (--gradient-accumulation makes up for it), and so do --memory-efficient and --precision bf16"
+      )
     case .cannotStart(let program, let code):
       Diagnosis(
         id: "child.cannot-start", exit: .unavailable, message: "cannot start \(program.printable): \(text(of: code))")

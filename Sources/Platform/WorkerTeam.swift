@@ -1,4 +1,5 @@
 import CPlatform
+import Synchronization
 
 /// A fixed number of threads that start and end each piece of work together, some microseconds apart at the most.
 ///
@@ -50,9 +51,16 @@ public final class HugeMemory {
   public let base: UnsafeMutableRawPointer
   public let bytes: Int
 
-  /// Traps where the system has no memory left, as every allocation in Swift does.
+  /// What is done where the system has no memory left, with the bytes that were wanted. A program that can say it better sets it.
+  public static var whenMissing: @Sendable (Int) -> Never {
+    get { missing.withLock { $0 } }
+    set { missing.withLock { $0 = newValue } }
+  }
+  private static let missing = Mutex<@Sendable (Int) -> Never> { fatalError("no memory for \($0) bytes") }
+
+  /// Ends the process by `whenMissing` where the system has no memory left, as every allocation in Swift does.
   public init(bytes: Int) {
-    guard let base = platform_allocate_huge(max(bytes, 1)) else { fatalError("no memory for \(bytes) bytes") }
+    guard let base = platform_allocate_huge(max(bytes, 1)) else { Self.whenMissing(bytes) }
     self.base = base
     self.bytes = max(bytes, 1)
   }

@@ -98,7 +98,15 @@ public struct Finetuner {
     let (end, note) = JobEnd.told(by: ProcessInfo.processInfo.environment)
     if let note { report(.note(note)) }
     loop.jobEnd = end
-    return summary(try loop.train(from: state), wasFinished: false)
+    do {
+      let last = try loop.train(from: state)
+      try run.note("finished", last)
+      return summary(last, wasFinished: false)
+    } catch {
+      // For the next start to tell; where the disk is what fails, it says so itself.
+      if !error.isNoted { try? run.note("failed", loop.state, ["reason": .string(error.diagnosis.message)]) }
+      throw error
+    }
   }
 
   /// What must be the same in all processes.
@@ -126,10 +134,15 @@ public struct Finetuner {
     _ report: (TrainingEvent) -> Void
   ) throws(TrainingError) {
     if run.isBegun {
+      let end = run.lastEnd
+      if let end { report(.note(end)) }
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
       if saved?.fault != nil { try run.restorePreviousState() }
       try run.cut(behind: state)
-      try run.note("resumed", state, saved?.fault.map { ["lost": .string($0.diagnosis.message)] } ?? JSONObject())
+      var members = JSONObject()
+      if let end { members["before"] = .string(end) }
+      if let fault = saved?.fault { members["lost"] = .string(fault.diagnosis.message) }
+      try run.note("resumed", state, members)
     } else {
       try run.create(settings: options.json, lists: [options.trainList, options.validationList])
       try run.note("started", loop.state)

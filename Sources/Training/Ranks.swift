@@ -1,3 +1,4 @@
+import ChestXray
 import Engine
 import Platform
 
@@ -26,6 +27,33 @@ struct Ranks {
       return try collective.sum(values)
     } catch {
       throw .cause(error)
+    }
+  }
+
+  /// The images that any process has skipped: each knows its own.
+  func all(_ skipped: [SkippedImage]) throws(TrainingError) -> [(sample: Int, diagnosis: Diagnosis)] {
+    if !areSeveral { return skipped.map { ($0.sample, $0.error.diagnosis) } }
+    let own = skipped.map { image -> JSONValue in
+      let diagnosis = image.error.diagnosis
+      return [
+        "sample": JSONValue(image.sample), "id": .string(diagnosis.id), "message": .string(diagnosis.message),
+        "file": JSONValue(diagnosis.file),
+      ]
+    }
+    let texts: [[UInt8]]
+    do {
+      texts = try collective.gather(own.isEmpty ? [] : Array(JSONValue.array(own).text().utf8))
+    } catch {
+      throw .cause(error)
+    }
+    return texts.flatMap { text -> [(sample: Int, diagnosis: Diagnosis)] in
+      guard !text.isEmpty, case .array(let images) = try? JSONValue.parse(text) else { return [] }
+      return images.compactMap { image in
+        guard let sample = image["sample"]?.integer, let id = image["id"]?.string,
+          let message = image["message"]?.string
+        else { return nil }
+        return (sample, Diagnosis(id: id, exit: .badData, message: message, file: image["file"]?.string))
+      }
     }
   }
 

@@ -53,6 +53,23 @@ extension RunDirectory {
     }.joined(separator: ", ")
   }
 
+  /// How the start before this one ended, where it did not save and say so:
+  ///
+  ///     the last start ended: rank 3 on node07 did not come within 120 s (epoch 2, step 1204)
+  var lastEnd: String? {
+    guard let bytes = try? FileReader.contents(of: eventsPath),
+      let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").last
+    else { return nil }
+    let event = try? JSONValue.parse(String(line))
+    switch event?["event"]?.string {
+    case "interrupted", "finished", "diverged": return nil
+    case "failed": return "the last start ended: " + (event?["reason"]?.string ?? "it does not say why").printable
+    default:
+      return "the last start ended without a word: it was killed (by the system where memory is over, by its launcher, "
+        + "by hand), or its machine went down"
+    }
+  }
+
   /// Makes the previous state the last one, in the place of one that is damaged or missing.
   func restorePreviousState() throws(TrainingError) {
     guard rename(previousState, state) == 0 else {

@@ -15,11 +15,11 @@ public enum TrainingError: DiagnosedError {
   case missingClass(String, nearest: String?, found: [String])
   /// The run directory was started with other settings: name, there, now.
   case otherSettings(run: String, differences: [(name: String, there: String, now: String)])
-  /// A folder that is there and is not a run of ours.
   /// Of the `total` images of both lists, or all of one.
-  case badImages([ChestXrayError], total: Int)
+  case badImages([Diagnosis], total: Int)
   /// `--cache-size`, and the pixels that evaluation resizes to.
   case cacheTooSmall(size: Int, needed: Int)
+  /// A folder that is there and is not a run of ours.
   case notARun(path: String)
   case nothingToResume(path: String)
   case damagedState(path: String, reason: String)
@@ -30,6 +30,14 @@ public enum TrainingError: DiagnosedError {
   /// Training step `step` of `epoch` (both from 1), or, where step is 0, the validation behind the epoch, met a number that is not
   /// finite. Nothing was updated by it, and nothing of it was saved. `images`: those of the step, or the one that was validated.
   case diverged(BackendError, epoch: Int, step: Int, images: [String])
+
+  /// Whether `events.jsonl` has an event of its own for it.
+  var isNoted: Bool {
+    switch self {
+    case .interrupted, .diverged: true
+    default: false
+    }
+  }
 
   public var diagnosis: Diagnosis {
     switch self {
@@ -70,7 +78,7 @@ public enum TrainingError: DiagnosedError {
         id: "run.bad-images", exit: .badData, message: "\(errors.count) of \(total) images cannot be read",
         hint: errors.count < total
           ? "replace them, take them off the lists, or leave them out with --on-bad-image skip" : "replace them",
-        file: errors.first?.diagnosis.file, details: errors.map(\.diagnosis.message))
+        file: errors.first?.file, details: errors.map(\.message))
     case .cacheTooSmall(let size, let needed):
       Diagnosis(
         id: "run.cache-too-small", exit: .usage,

@@ -74,7 +74,7 @@ extension TrainingLoop {
       predictions.append(
         image: sample.image, patient: sample.patient, probabilities: logits.map { sigmoid($0) }, labels: sample.labels)
     }
-    try tell(skipped, of: validation)
+    try tell(try ranks.all(skipped), of: validation)
     try checkSkipped(of: validation)
     return (sum / Double(max(known, 1)), Scores(predictions, confidence: .none))
   }

@@ -31,7 +31,7 @@ struct TrainingLoop {
   /// Whether the user knows that nothing more is kept.
   var hasReportedCache = false
   /// Why images were skipped, by their paths; each was told once.
-  var skippedImages: [String: ChestXrayError] = [:]
+  var skippedImages: [String: Diagnosis] = [:]
   private let classWeights: ClassWeights?
 
   var options: TrainingOptions { finetuner.options }
@@ -39,6 +39,8 @@ struct TrainingLoop {
   /// Steps an epoch.
   var steps: Int { (training.count + stepSize - 1) / stepSize }
   var ranks: Ranks { finetuner.ranks }
+  /// Whether the processes' batches are one to batch norm: each then needs the others for every layer.
+  private var synchronizes: Bool { options.synchronizesBatchNorm && ranks.areSeveral }
   /// Images a step, of all processes together; the last of an epoch can have fewer.
   var stepSize: Int { options.batchSize * options.gradientAccumulation * ranks.collective.size }
 
@@ -57,7 +59,7 @@ struct TrainingLoop {
     var (training, validation) = try data.datasets(start.metadata.preprocessing)
     if settings.badImages == .stop {
       let errors = [training, validation].flatMap { $0.outlineErrors(pool: finetuner.pool) }
-      if !errors.isEmpty { throw .badImages(errors, total: training.count + validation.count) }
+      if !errors.isEmpty { throw .badImages(errors.map(\.diagnosis), total: training.count + validation.count) }
     }
     let cache = try TrainingCache(settings, training: training, validation: validation, pool: finetuner.pool)
     if let note = cache.note { report(.note(note)) }
@@ -91,6 +93,7 @@ struct TrainingLoop {
     keepsLastState = isPlanned(state)
     session.load(state.weights)
     session.load(state.moments)
+    if synchronizes { session.synchronizeBatchNorm(over: ranks.collective) }
     metrics = try run.metrics(epochs: state.epoch)
     scalars = try run.scalars()
     while !options.isOver(self.state) {
@@ -139,20 +142,26 @@ struct TrainingLoop {
     var known = samples.reduce(0) { $0 + labels(of: $1).knownCount } * views
     let rate = state.schedule.rate(epoch: state.epoch, step: state.step, steps: steps)
     var waited = Duration.zero
-    // With bad images left out, how many labels are known shows only when all of the step's are decoded.
+    // With bad images left out, how many labels are known shows only when all of the step's are decoded. And no process may find a bad one while others
+    // wait for it in a layer.
     var waiting: [Batch]?
-    if options.badImages == .skip {
-      let batches = try ranks.together { () throws(TrainingError) in
-        try load(share.count, from: loader, &waited)
-      }
-      let own = batches.flatMap(\.samples).reduce(0) { $0 + labels(of: $1).knownCount }
+    if options.badImages == .skip || synchronizes {
+      waiting = try ranks.together { () throws(TrainingError) in try load(share.count, from: loader, &waited) }
+    }
+    if let waiting, options.badImages == .skip {
+      try tell(try ranks.all(waiting.flatMap(\.skipped)), of: training)
+      let own = waiting.flatMap(\.samples).reduce(0) { $0 + labels(of: $1).knownCount }
       known = Int(try ranks.sum([Double(own)])[0])
-      waiting = batches
     }
     let images = samples.map { training.table.samples[$0].image }
-    let (own, hasImages) = try ranks.together { () throws(TrainingError) in
-      try accumulate(share.count, waiting, from: loader, known: known, images: images, &waited)
-    }
+    let (own, hasImages) =
+      if synchronizes, let waiting {
+        try accumulateTogether(waiting, ofStep: samples.count, known: known, images: images)
+      } else {
+        try ranks.together { () throws(TrainingError) in
+          try accumulate(share.count, waiting, from: loader, known: known, images: images, &waited)
+        }
+      }
     let lossSum = try ranks.sum([own])[0]
     do {
       try session.reduce(over: ranks.collective, hasImages: hasImages)
@@ -186,7 +195,6 @@ struct TrainingLoop {
     while taken < count {
       let batch = try next(loader, &waited)
       taken += batch.count / views + batch.skipped.count
-      try tell(batch.skipped, of: training)
       batches.append(batch)
     }
     return batches
@@ -200,11 +208,7 @@ struct TrainingLoop {
     var (taken, lossSum, hasImages) = (0, 0.0, false)
     func add(_ batch: Batch) throws(TrainingError) {
       if batch.count == 0 { return }
-      do {
-        lossSum += try accumulate(batch, known: known).lossSum
-      } catch {
-        throw try failure(error, images: images)
-      }
+      lossSum += try accumulate(batch, known: known, images: images)
       hasImages = true
     }
     if let waiting {
@@ -217,6 +221,21 @@ struct TrainingLoop {
       }
     }
     return (lossSum, hasImages)
+  }
+
+  /// The same where batch norm is synchronised: as many batches in each process, of which the last of some have no images.
+  private func accumulateTogether(
+    _ batches: [Batch], ofStep count: Int, known: Int, images: [String]
+  ) throws(TrainingError) -> (lossSum: Double, hasImages: Bool) {
+    let together = options.batchSize * ranks.collective.size
+    var lossSum = 0.0
+    for round in 0..<(count + together - 1) / together {
+      let batch = round < batches.count ? batches[round] : .empty
+      lossSum += try ranks.together { () throws(TrainingError) in
+        try accumulate(batch, known: known, images: images)
+      }
+    }
+    return (lossSum, batches.contains { $0.count > 0 })
   }
 
   private func next(_ loader: BatchLoader, _ waited: inout Duration) throws(TrainingError) -> Batch {
@@ -237,26 +256,33 @@ struct TrainingLoop {
   }
 
   /// Tells of images that are skipped, each once.
-  mutating func tell(_ skipped: [SkippedImage], of dataset: Dataset) throws(TrainingError) {
-    for image in skipped where skippedImages.updateValue(image.error, forKey: dataset.paths[image.sample]) == nil {
-      let diagnosis = image.error.diagnosis
+  mutating func tell(_ skipped: [(sample: Int, diagnosis: Diagnosis)], of dataset: Dataset) throws(TrainingError) {
+    for (sample, diagnosis) in skipped
+    where skippedImages.updateValue(diagnosis, forKey: dataset.paths[sample]) == nil {
       report(.note("skipped: \(diagnosis.message)"))
-      try run.note(
-        "skipped", state, ["image": .string(dataset.paths[image.sample]), "id": .string(diagnosis.id)])
+      try run.note("skipped", state, ["image": .string(dataset.paths[sample]), "id": .string(diagnosis.id)])
     }
   }
 
   /// Throws `badImages` where every image of `dataset` was skipped: there is nothing to learn, or to be judged by.
   func checkSkipped(of dataset: Dataset) throws(TrainingError) {
-    let errors = dataset.paths.compactMap { skippedImages[$0] }
-    if errors.count == dataset.count { throw .badImages(errors, total: dataset.count) }
+    try ranks.together { () throws(TrainingError) in
+      let errors = dataset.paths.compactMap { skippedImages[$0] }
+      if errors.count == dataset.count { throw .badImages(errors, total: dataset.count) }
+    }
   }
 
-  private func accumulate(_ batch: Batch, known: Int) throws(BackendError) -> TrainingOutcome {
-    try session.accumulateGradients(
-      ImageBatch(batch.images, shape: session.plan.image, tables: training.preparation.tables),
-      labels: LabelBatch(batch.samples.flatMap { labels(of: $0).labels }), weights: classWeights,
-      lossScale: 1 / Double(max(known, 1)))
+  /// The sum of the batch's loss. `images`: those of the step.
+  private func accumulate(_ batch: Batch, known: Int, images: [String]) throws(TrainingError) -> Double {
+    do {
+      return try session.accumulateGradients(
+        ImageBatch(batch.images, shape: session.plan.image, tables: training.preparation.tables),
+        labels: LabelBatch(batch.samples.flatMap { labels(of: $0).labels }), weights: classWeights,
+        lossScale: 1 / Double(max(known, 1))
+      ).lossSum
+    } catch {
+      throw try failure(error, images: images)
+    }
   }
 
   /// The labels of one sample as the loss is to see them.

@@ -83,6 +83,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var badImages = BadImagePolicy.stop
   /// Of the activations, in training and validation.
   public var precision = Precision.fp32
+  /// Whether batch norm sees the batches of all processes as one.
+  public var synchronizesBatchNorm = false
   public var seed: UInt64 = 123
   public var allowsPatientOverlap = false
   /// The run ends behind so many epochs in a row without a lower validation loss; nil: it does all its epochs.
@@ -128,7 +130,7 @@ public struct TrainingOptions: Equatable, Sendable {
       ("loss", .string(loss.rawValue)), ("uncertain", .string(uncertain.rawValue)),
       ("augment", .string(augmentation.rawValue)),
       ("on-bad-image", .string(badImages.rawValue)), ("precision", .string(precision.rawValue)),
-      ("seed", .string(String(seed))),
+      ("sync-batch-norm", JSONValue(synchronizesBatchNorm)), ("seed", .string(String(seed))),
       ("cache-size", cache == .never ? .null : JSONValue(cacheSize ?? Self.defaultCacheSize)),
       ("allow-patient-overlap", JSONValue(allowsPatientOverlap)),
       ("stop-after-bad-epochs", JSONValue(stopAfterBadEpochs)), ("checkpoint-every", JSONValue(checkpointEvery)),

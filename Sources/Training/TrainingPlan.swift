@@ -35,7 +35,7 @@ public struct TrainingPlan: Sendable {
     device = loop.finetuner.backend.name
     precision = loop.finetuner.backend.precision
     imageSize = loop.checkpoint.metadata.preprocessing.imageSize
-    batchSize = loop.options.batchSize * loop.options.gradientAccumulation
+    batchSize = loop.stepSize
     images = (loop.training.count, loop.validation.count)
     steps = loop.steps
     epochs = loop.options.epochs

@@ -21,10 +21,10 @@ struct CheXNet: ParsableCommand {
         chexnet evaluate demo-run/checkpoints/best.safetensors \\
           --data demo --test demo/test_list.txt
 
-      Exit statuses: 0 done, 10 diverged, 12 a gate failed, 13 unsafe file,
-      64 usage, 65 bad data, 66 input missing, 69 device not available, 70 a bug
-      of ours, 71 out of memory, 73 cannot create the output, 74 input/output
-      error, 75 interrupted and saved, 130 interrupted by Ctrl-C.
+      Exit statuses: 0 done, 10 diverged, 11 a rank lost, 12 a gate failed,
+      13 unsafe file, 64 usage, 65 bad data, 66 input missing, 69 device not
+      available, 70 a bug of ours, 71 out of memory, 73 cannot create the output,
+      74 input/output error, 75 interrupted and saved, 130 interrupted by Ctrl-C.
       """,
     version: toolVersion,
     subcommands: [
@@ -36,6 +36,7 @@ struct CheXNet: ParsableCommand {
     HDF5Worker.serveIfAsked()
     // A file that grows beyond a limit is an error with a message, not a signal that ends the process.
     signal(SIGXFSZ, SIG_IGN)
+    HugeMemory.whenMissing = { ErrorReport.exit(with: PlatformError.outOfMemory(bytes: $0)) }
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -168,6 +168,12 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
   var threads: Int?
 
+  @Flag(
+    help:
+      "Under several processes: batch norm sees their batches as one. Results are then those of one process with as large a batch."
+  )
+  var syncBatchNorm = false
+
   @OptionGroup var rankOptions: RankOptions
 
   @Option(help: "bar, lines, none, or auto: bar on a terminal.")
@@ -210,7 +216,7 @@ struct FinetuneCommand: ParsableCommand {
 
   func run() throws {
     if !dryRun { Interruption.listen() }
-    try rankOptions.join { collective in try run(collective) }
+    try rankOptions.join(savesOnSignal: !dryRun) { collective in try run(collective) }
   }
 
   /// In each of the processes; the first tells how it goes.
@@ -281,6 +287,7 @@ struct FinetuneCommand: ParsableCommand {
     options.augmentation = augment
     options.badImages = onBadImage
     options.precision = precision
+    options.synchronizesBatchNorm = syncBatchNorm
     options.seed = seed
     options.allowsPatientOverlap = allowPatientOverlap
     return options

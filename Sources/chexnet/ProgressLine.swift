@@ -23,7 +23,7 @@ final class ProgressLine {
   private var interval: Duration { style == .bar ? .milliseconds(100) : .seconds(30) }
 
   init(_ style: Style = .auto) {
-    self.style = style == .auto ? (isatty(STDERR_FILENO) == 1 ? .bar : .lines) : style
+    self.style = style == .auto ? (Self.givenWidth != nil || isatty(STDERR_FILENO) == 1 ? .bar : .lines) : style
     start = clock.now
   }
 
@@ -78,7 +78,12 @@ final class ProgressLine {
     return minutes > 0 ? "\(minutes):\(two(rest))" : "\(rest) s"
   }
 
-  private static var terminalWidth: Int {
+  /// Of the terminal where what this process prints will appear, by who has started it.
+  static let widthVariable = "CHEXNET_TERMINAL_WIDTH"
+  private static let givenWidth = ProcessInfo.processInfo.environment[widthVariable].flatMap { Int($0) }
+
+  static var terminalWidth: Int {
+    if let givenWidth { return givenWidth }
     var size = winsize()
     return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }

@@ -9,18 +9,36 @@ import Training
 struct RankOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
+      "Start so many processes on this machine, by its mpirun, that share the work; their threads share the processors.",
+      valueName: "n"))
+  var ranks: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "Under mpirun or srun: how long a process waits for the others before it ends them all.", valueName: "s"))
   var commTimeout = 120.0
 
   func validate() throws {
+    if let ranks, !(1...4096).contains(ranks) { throw ValidationError("--ranks needs 1 to 4096, found \(ranks).") }
     if !(commTimeout >= 1) { throw ValidationError("--comm-timeout needs at least 1, found \(commTimeout).") }
   }
 
-  /// Joins the other processes, if there are any, and does `body`. Process 0 tells what all have in common; what one process has alone it tells itself, and
+  /// Starts other processes where `--ranks` says so; joins them, if there are any, and does `body`. Process 0 tells what all have in common; what one process has alone it tells itself, and
   /// ends the others.
-  func join(_ body: (any Collective) throws -> Void) throws {
+  /// `savesOnSignal`: whether `body` ends by itself when a signal asks for it.
+  func join(savesOnSignal: Bool = false, _ body: (any Collective) throws -> Void) throws {
+    if let ranks, ranks > 1 { try RankLauncher(count: ranks, savesOnSignal: savesOnSignal).run() }
     guard let launcher = try Launcher.found() else { return try body(SoleRank()) }
-    let collective = try MPICollective(launcher, timeout: commTimeout)
+    let collective = try MPICollective(launcher, timeout: commTimeout) { error in
+      ErrorReport.tell(error)
+      _exit(ErrorReport.status(of: error))
+    }
+    let (rank, host) = (collective.rank, collective.hosts[collective.rank])
+    HugeMemory.whenMissing = { bytes in
+      // Who started the processes ends the others when this one has left.
+      ErrorReport.tell(PlatformError.outOfMemory(bytes: bytes), prefix: "rank \(rank) on \(host): ")
+      _exit(Platform.ExitStatus.outOfMemory.rawValue)
+    }
     do {
       try body(collective)
       collective.finish()

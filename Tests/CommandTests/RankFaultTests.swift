@@ -3,97 +3,142 @@ import Platform
 import TestSupport
 import Testing
 
-/// Processes of a run that are killed, stopped or interrupted while it trains.
+/// Processes of a run that are killed, stopped, interrupted or out of memory: at its start, while it trains, and while it saves.
 @Suite(.serialized, .enabled(if: !MPI.installed.isEmpty, MPI.reason)) struct RankFaultTests {
-  private func finetune(_ run: String, epochs: Int) -> [String] {
-    SmallDemo.finetune(run, epochs: epochs) + [
-      "--cache", "never", "--threads", "1", "--comm-timeout", "3", "--checkpoint-every", "2", "--progress", "lines",
-    ]
-  }
-
-  /// The process of this rank whose command names `run`; launchers have no rank.
-  private func process(ofRank rank: Int, _ run: String) -> Int32? {
-    let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return numbers.compactMap { Int32($0) }.first { process in
-      func text(_ name: String) -> String {
-        FileManager.default.contents(atPath: "/proc/\(process)/\(name)").map { String(decoding: $0, as: UTF8.self) }
-          ?? ""
-      }
-      let marks = ["OMPI_COMM_WORLD_RANK=\(rank)\0", "PMI_RANK=\(rank)\0"]
-      return text("cmdline").contains(run + "\0") && marks.contains { text("environ").contains($0) }
-    }
-  }
-
-  /// A run of two ranks that has passed its first epoch.
-  private func running(_ mpi: MPI, _ run: String) throws -> (Executable.Running, rank: Int32) {
-    let running = try mpi.start(mpi.command(2, finetune(run, epochs: 2000)))
-    let deadline = Date() + 60
-    while !running.err.contains("epoch    1/2000"), Date() < deadline { usleep(5000) }
-    return (running, try #require(process(ofRank: 1, run), "\(running.err)"))
-  }
-
-  /// Waits until the launcher has ended, at most `seconds`, and then until no rank is left.
-  private func ended(_ running: Executable.Running, _ run: String, within seconds: Double) throws -> Executable.Output {
-    let deadline = Date() + seconds
-    while running.process.isRunning, Date() < deadline { usleep(20_000) }
-    #expect(!running.process.isRunning, "still running after \(seconds) s: \(running.err)")
-    // Launchers may hear nothing gentler.
-    if running.process.isRunning { kill(running.process.processIdentifier, SIGKILL) }
-    let output = try running.finish()
-    for rank in 0..<2 { #expect(process(ofRank: rank, run) == nil, "rank \(rank) is left") }
-    return output
-  }
+  /// Behind a kill, and behind a stop, whose ranks wait for `--comm-timeout` first.
+  private static let afterKill = 10.0
+  private static let afterStop = RankRun.timeout + 5
 
   /// Somewhere in an epoch; three ranks then cut the rest of it into other steps, and one takes what is left.
   @Test(arguments: MPI.installed)
   func `a signal that one rank hears saves at one step of all, and other ranks go on from there`(mpi: MPI) throws {
     try inTemporaryFolder { folder in
-      let run = folder + "/run"
-      let (running, rank) = try running(mpi, run)
-      kill(rank, SIGUSR1)
-      let output = try ended(running, run, within: 20)
+      let path = folder + "/run"
+      let run = try RankRun.start(mpi, path)
+      try run.send(SIGUSR1, toRank: 1)
+      let output = try run.end(within: 20)
       #expect(output.status == 75, "\(output.err)")
       #expect(output.err.components(separatedBy: "interrupted").count == 2, "\(output.err)")
-      let metrics = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n")
-      let epochs = metrics.count - 1
+      let metrics = try String(contentsOfFile: path + "/metrics.csv", encoding: .utf8).split(separator: "\n")
+      let epochs = run.epochs
       for (ranks, more) in [(3, 1), (1, 2)] {
-        let arguments = finetune(run, epochs: epochs + more)
+        let arguments = RankRun.finetune(path, epochs: epochs + more)
         let again = try ranks == 1 ? Executable.run(arguments) : mpi.run(ranks, arguments)
         #expect(again.status == 0, "\(again.err)")
+        #expect(!again.err.contains("the last start ended"), "\(again.err)")
       }
-      let all = try String(contentsOfFile: run + "/metrics.csv", encoding: .utf8).split(separator: "\n")
+      let all = try String(contentsOfFile: path + "/metrics.csv", encoding: .utf8).split(separator: "\n")
       #expect(all.count == epochs + 3)
       #expect(Array(all[..<metrics.count]) == metrics)
     }
   }
 
-  @Test(arguments: MPI.installed) func `a rank that is killed ends all, and what was saved goes on alone`(mpi: MPI)
-    throws
-  {
+  @Test(arguments: MPI.installed, [0, 1]) func `a rank that is killed ends all, and what was saved goes on`(
+    mpi: MPI, rank: Int
+  ) throws {
     try inTemporaryFolder { folder in
-      let run = folder + "/run"
-      let (running, rank) = try running(mpi, run)
-      kill(rank, SIGKILL)
-      let output = try ended(running, run, within: 10)
+      let run = try RankRun.start(mpi, folder + "/run")
+      try run.send(SIGKILL, toRank: rank)
+      let output = try run.end(within: Self.afterKill)
       #expect(output.status != 0)
-      let again = try Executable.run(finetune(run, epochs: 1))
-      #expect(again.status == 0, "\(again.err)")
-      let checkpoint = run + "/checkpoints/last.safetensors"
-      #expect(try Executable.run(["predict", checkpoint, SmallDemo.image]).status == 0)
+      try run.expectGoesOn(saying: "without a word: it was killed")
     }
   }
 
-  @Test(arguments: MPI.installed) func `a rank that stops is named with host and step, and ends all`(mpi: MPI) throws {
+  @Test(arguments: MPI.installed, [0, 1]) func `a rank that stops is named with host and step, and ends all`(
+    mpi: MPI, rank: Int
+  ) throws {
     try inTemporaryFolder { folder in
-      let run = folder + "/run"
-      let (running, rank) = try running(mpi, run)
-      kill(rank, SIGSTOP)
-      // The timeout, five seconds for those who know less, and the launcher's own.
-      let output = try ended(running, run, within: 3 + 5 + 7)
+      let run = try RankRun.start(mpi, folder + "/run")
+      try run.send(SIGSTOP, toRank: rank)
+      let output = try run.end(within: Self.afterStop)
       #expect(output.status != 0)
-      #expect(output.err.contains("error: rank 0 on "), "\(output.err)")
+      #expect(output.err.contains("rank \(rank) on "), "\(output.err)")
       #expect(output.err.contains(" did not come within 3 s (epoch "), "\(output.err)")
-      #expect(output.err.contains("rank 1 on "))
+      // Only rank 0 can write it down.
+      try run.expectGoesOn(saying: rank == 0 ? "without a word" : "rank 1 on ")
+    }
+  }
+
+  @Test(arguments: MPI.installed, [SIGKILL, SIGSTOP]) func `a rank that is lost at the start ends all`(
+    mpi: MPI, signal: Int32
+  ) throws {
+    try inTemporaryFolder { folder in
+      let run = try RankRun.start(mpi, folder + "/run", isOnItsWay: false)
+      try run.send(signal, toRank: 1)
+      let output = try run.end(within: signal == SIGSTOP ? Self.afterStop : Self.afterKill)
+      #expect(output.status != 0)
+      let says = ["not all processes joined within 3 s", "rank 1 on "]
+      #expect(signal == SIGKILL || says.contains { output.err.contains($0) }, "\(output.err)")
+      try run.expectGoesOn()
+    }
+  }
+
+  /// Rank 0 is lost, or its disk fails, when the second epoch's weights get their name.
+  @Test(arguments: MPI.installed, ["kill", "stop", "eio"])
+  func `rank 0 is lost while it saves, and a valid state goes on`(mpi: MPI, fault: String) throws {
+    try inTemporaryFolder { folder in
+      let log = folder + "/calls"
+      func start(_ path: String, _ more: [String]) throws -> RankRun {
+        let preload = ["/usr/bin/env", "LD_PRELOAD=" + builtFaultyDisk, "FAULTY_DISK_FOLDER=" + path]
+        return try RankRun.start(mpi, path, epochs: 2, isOnItsWay: false, first: preload + more)
+      }
+      let whole = try start(folder + "/whole", ["FAULTY_DISK_LOG=" + log]).end(within: 60)
+      #expect(whole.status == 0, "\(whole.err)")
+      let calls = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+      let at = try #require(
+        calls.lastIndex { $0.hasPrefix("rename ") && $0.contains("/checkpoints/last.safetensors") }, "\(calls)")
+      let path = folder + "/run"
+      let run = try start(path, ["FAULTY_DISK_AT=\(at + 1)", "FAULTY_DISK_FAULT=" + fault])
+      while try fault == "stop" && !isStopped(run.process(ofRank: 0)) && run.running.process.isRunning { usleep(5000) }
+      let output = try run.end(within: fault == "stop" ? Self.afterStop : 30)
+      switch fault {
+      case "eio":
+        #expect(output.status == 74, "\(output.err)")
+        #expect(output.err.contains("error: rank 0 on ") && output.err.contains("last.safetensors"), "\(output.err)")
+      case "stop": #expect(output.err.contains("rank 0 on "), "\(output.err)")
+      default: #expect(output.status != 0)
+      }
+      try run.expectGoesOn(saying: fault == "eio" ? "last.safetensors" : "without a word")
+    }
+  }
+
+  private func isStopped(_ process: Int32?) throws -> Bool {
+    guard let process, let bytes = FileManager.default.contents(atPath: "/proc/\(process)/stat") else { return false }
+    let text = String(decoding: bytes, as: UTF8.self)
+    return text.range(of: ") ", options: .backwards).map { text[$0.upperBound...].hasPrefix("T") } ?? false
+  }
+
+  /// The maps of 16 images of 1024×1024 pixels take some GB; rank 1 may have half a GB.
+  @Test(arguments: MPI.installed) func `a rank without memory says how much it wanted, and ends all`(mpi: MPI) throws {
+    try inTemporaryFolder { folder in
+      let limit = ["/bin/sh", "-c", "ulimit -v 800000; exec \"$0\" \"$@\""]
+      let run = try RankRun.start(
+        mpi, folder + "/run", isOnItsWay: false, more: ["--image-size", "1024", "--batch-size", "16"], second: limit)
+      let output = try run.end(within: 20)
+      #expect(output.status == 71, "\(output.err)")
+      #expect(output.err.contains("error: rank 1 on "), "\(output.err)")
+      #expect(output.err.contains(": out of memory: "), "\(output.err)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
+    }
+  }
+
+  /// Damage inside an image, which shows only when a step needs it.
+  @Test(arguments: MPI.installed, [[], ["--sync-batch-norm"]])
+  func `a bad image in a step of one rank ends all`(mpi: MPI, more: [String]) throws {
+    try inTemporaryFolder { folder in
+      let images = folder + "/images"
+      try FileManager.default.copyItem(atPath: SmallDemo.folder + "/images", toPath: images)
+      let list = try String(contentsOfFile: SmallDemo.folder + "/train_list.txt", encoding: .utf8)
+      let bad = try #require(list.split(separator: "\n")[7].split(separator: " ").first)
+      var bytes = try FileReader.contents(of: "\(images)/\(bad)")
+      bytes[bytes.count / 2] ^= 0xFF
+      try AtomicFile.write(bytes, to: "\(images)/\(bad)", overwriting: true)
+      let run = try RankRun.start(mpi, folder + "/run", isOnItsWay: false, more: ["--data", folder] + more)
+      let output = try run.end(within: 20)
+      #expect(output.status == 65, "\(output.err)")
+      #expect(
+        output.err.components(separatedBy: "error: rank ").count == 2 && output.err.contains(bad), "\(output.err)")
     }
   }
 }

@@ -1,37 +1,10 @@
+import Engine
 import Foundation
 import Platform
 import TestSupport
 import Testing
+import Training
 import WeightFormats
-
-/// An MPI of this machine's: `Tools/setup.sh --with-ranks` installs both.
-enum MPI: String, CaseIterable, CustomTestStringConvertible {
-  case openMPI = "openmpi"
-  case mpich
-
-  static var installed: [MPI] { allCases.filter { FileManager.default.isExecutableFile(atPath: $0.launcher) } }
-  static let reason: Comment = "neither Open MPI nor MPICH is here (Tools/setup.sh --with-ranks)"
-
-  var testDescription: String { rawValue }
-  private var launcher: String { "/usr/bin/mpirun.\(rawValue)" }
-
-  /// The command that starts `count` processes of `chexnet`.
-  func command(_ count: Int, _ arguments: [String]) -> [String] {
-    [launcher] + (self == .openMPI ? ["--oversubscribe"] : []) + ["-n", "\(count)", builtExecutable] + arguments
-  }
-
-  /// Runs them, and waits. `environment`: what they find beside what tests have.
-  func run(_ count: Int, _ arguments: [String], environment: [String: String] = [:]) throws -> Executable.Output {
-    try start(command(count, arguments), environment: environment).finish()
-  }
-
-  func start(_ command: [String], environment: [String: String] = [:]) throws -> Executable.Running {
-    // Tests may run as root, in a container.
-    let asRoot = ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"]
-    return try Executable.start(
-      program: command[0], Array(command.dropFirst()), environment: asRoot.merging(environment) { $1 })
-  }
-}
 
 /// The real executable, several of it, under the launchers of this machine.
 @Suite(.serialized, .enabled(if: !MPI.installed.isEmpty, MPI.reason)) struct RanksTests {
@@ -55,6 +28,71 @@ enum MPI: String, CaseIterable, CustomTestStringConvertible {
     return Dictionary(uniqueKeysWithValues: tensors.names.map { ($0, tensors[$0]?.floats() ?? []) })
   }
 
+  /// That the tensors of a run's last checkpoint are another's to 10⁻⁵ of each one's largest value.
+  private func expectSame(_ found: String, as expected: String, where isCompared: (String) -> Bool = { _ in true })
+    throws
+  {
+    let (found, expected) = (
+      try tensors(found + "/checkpoints/last.safetensors"), try tensors(expected + "/checkpoints/last.safetensors")
+    )
+    #expect(expected.count == found.count && found.count > 20)
+    for (name, values) in expected where isCompared(name) {
+      let largest = values.map(abs).max() ?? 0
+      let difference = zip(values, found[name] ?? []).map { abs($0 - $1) }.max() ?? .infinity
+      #expect(difference <= 1e-5 * max(largest, 1e-3), "\(name) differs by \(difference) of \(largest)")
+    }
+  }
+
+  /// Two epochs of five steps of SGD, the last of which has two images: of four ranks two have none. The running statistics too are those of the whole batch.
+  @Test(arguments: MPI.installed, [1, 2, 4])
+  func `with synchronised batch norm, ranks are one process on the joined batch`(mpi: MPI, ranks: Int) throws {
+    try inTemporaryFolder { folder in
+      let list = try shortList(folder, 34)
+      let one = folder + "/one"
+      #expect(try Executable.run(finetune(one, batchSize: 8, list: list)).status == 0)
+      let arguments = finetune(folder + "/many", batchSize: 8 / ranks, list: list) + ["--sync-batch-norm"]
+      let output = try mpi.run(ranks, arguments)
+      #expect(output.status == 0, "\(output.err)")
+      try expectSame(folder + "/many", as: one)
+    }
+  }
+
+  /// The processes' work done in one, whose sums are taken without an MPI. Of two numbers there is one sum: the bytes are the same.
+  @Test(arguments: MPI.installed, [2, 4])
+  func `ranks are one process that runs their shares and averages`(mpi: MPI, ranks: Int) throws {
+    try inTemporaryFolder { folder in
+      let list = try shortList(folder, 34)
+      let output = try mpi.run(ranks, finetune(folder + "/mpi", batchSize: 8 / ranks, list: list))
+      #expect(output.status == 0, "\(output.err)")
+      _ = try ThreadGroup.run(ranks) { collective in
+        var options = TrainingOptions(
+          data: SmallDemo.folder, trainList: list, validationList: SmallDemo.folder + "/val_list.txt",
+          start: .random(architecture: "2:1,1"))
+        options.imageSize = 32
+        options.epochs = 2
+        options.batchSize = 8 / ranks
+        options.optimizer = .sgd
+        options.learningRate = 1e-3
+        options.schedule = .constant
+        options.augmentation = .flip
+        options.cache = .never
+        let pool = ThreadPool(threads: 1)
+        let finetuner = Finetuner(
+          options, output: folder + "/threads", resume: .never,
+          backend: try backend(named: "auto", pool: pool), pool: pool, collective: collective)
+        return try finetuner { _ in }.epochs
+      }
+      for file in [
+        "settings.json", "metrics.csv", "checkpoints/last.safetensors", "checkpoints/last.state.safetensors",
+      ]
+      where ranks == 2 || file == "settings.json" {
+        let bytes = try ["mpi", "threads"].map { try FileReader.contents(of: "\(folder)/\($0)/\(file)") }
+        #expect(bytes[0] == bytes[1], "\(file)")
+      }
+      try expectSame(folder + "/mpi", as: folder + "/threads")
+    }
+  }
+
   /// Shares of a step are what accumulation cuts a step into: with local statistics the gradients are the same sums, and so are the trained
   /// parameters but for the order of the additions, in Float 10⁻⁶ of the largest, over ten steps of a small rate. Running statistics are not: they are
   /// averaged here, and follow one another there.
@@ -69,14 +107,7 @@ enum MPI: String, CaseIterable, CustomTestStringConvertible {
       let output = try mpi.run(ranks, finetune(folder + "/many", batchSize: micro, list: list))
       #expect(output.status == 0, "\(output.err)")
       #expect(output.err.contains("\(ranks) ranks on 1 host, 1 thread each"))
-      let expected = try tensors(one + "/checkpoints/last.safetensors")
-      let found = try tensors(folder + "/many/checkpoints/last.safetensors")
-      #expect(expected.count == found.count && found.count > 20)
-      for (name, values) in expected where !name.contains("running_") {
-        let largest = values.map(abs).max() ?? 0
-        let difference = zip(values, found[name] ?? []).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(difference <= 1e-5 * max(largest, 1e-3), "\(name) differs by \(difference) of \(largest)")
-      }
+      try expectSame(folder + "/many", as: one) { !$0.contains("running_") }
       let metrics = try String(contentsOfFile: folder + "/many/metrics.csv", encoding: .utf8)
       #expect(metrics.split(separator: "\n").count == 3)
     }
@@ -175,6 +206,36 @@ enum MPI: String, CaseIterable, CustomTestStringConvertible {
       #expect(output.status == 64, "\(output.err)")
       #expect(output.err.contains("was started with other options, lists, weights"), "\(output.err)")
       #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
+    }
+  }
+
+  /// Each rank meets its own: all are told, and a list of nothing else ends the run.
+  @Test(arguments: MPI.installed) func `images that any rank leaves out are told`(mpi: MPI) throws {
+    try inTemporaryFolder { folder in
+      let list = try shortList(folder, 8)
+      let names = try String(contentsOfFile: list, encoding: .utf8).split(separator: "\n").compactMap {
+        $0.split(separator: " ").first.map { String($0) }
+      }
+      let images = folder + "/images"
+      try FileManager.default.copyItem(atPath: SmallDemo.folder + "/images", toPath: images)
+      func damage(_ name: String) throws {
+        try AtomicFile.write("no image", to: "\(images)/\(name)", overwriting: true)
+      }
+      let arguments = { (run: String) in
+        finetune(folder + "/" + run, batchSize: 2, list: list) + ["--data", folder, "--on-bad-image", "skip"]
+      }
+      for name in names.prefix(3) { try damage(name) }
+      let some = try mpi.run(2, arguments("some"))
+      #expect(some.status == 0, "\(some.err)")
+      let events = try String(contentsOfFile: folder + "/some/events.jsonl", encoding: .utf8)
+      for name in names.prefix(3) {
+        #expect(some.err.components(separatedBy: "skipped: ").count == 4, "\(some.err)")
+        #expect(some.err.contains(name) && events.contains(name), "\(name)")
+      }
+      for name in names { try damage(name) }
+      let all = try mpi.run(2, arguments("all"))
+      #expect(all.status == 65, "\(all.err)")
+      #expect(all.err.components(separatedBy: "8 of 8 images cannot be read").count == 2, "\(all.err)")
     }
   }
 

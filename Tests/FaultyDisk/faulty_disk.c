@@ -57,6 +57,10 @@ static enum verdict judge(const char *call, size_t size, bool needs_space, const
   }
   if (number != atol(at)) return PASS;
   if (strcmp(fault, "kill") == 0) (void)syscall(SYS_kill, getpid(), SIGKILL);
+  if (strcmp(fault, "stop") == 0) {
+    (void)syscall(SYS_kill, getpid(), SIGSTOP);
+    return PASS;
+  }
   if (strcmp(fault, "kill-half") == 0) return size > 1 ? HALF : PASS;
   errno = EIO;
   return FAIL;

@@ -60,6 +60,22 @@ extension Collective {
     for index in values.indices { values[index] /= max(parts, 1) }
   }
 
+  /// What each process has, in their order. For little: bytes travel as sums of Doubles.
+  public func gather(_ bytes: [UInt8]) throws(BackendError) -> [[UInt8]] {
+    var counts = [Double](repeating: 0, count: size)
+    counts[rank] = Double(bytes.count)
+    let lengths = try sum(counts).map { Int($0) }
+    let start = lengths[..<rank].reduce(0, +)
+    var all = [Double](repeating: 0, count: lengths.reduce(0, +))
+    for (place, byte) in bytes.enumerated() { all[start + place] = Double(byte) }
+    all = try sum(all)
+    var end = 0
+    return lengths.map { length in
+      end += length
+      return all[end - length..<end].map { UInt8($0) }
+    }
+  }
+
   /// `8 ranks on 2 hosts, 4 threads each`
   public func text(threads: Int) -> String {
     func counted(_ count: Int, _ what: String) -> String { "\(count) \(what)\(count == 1 ? "" : "s")" }

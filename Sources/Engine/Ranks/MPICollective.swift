@@ -1,5 +1,6 @@
 import Foundation
 import Platform
+import Synchronization
 
 /// The processes that an MPI launcher has started.
 ///
@@ -9,11 +10,14 @@ public final class MPICollective: Collective {
   public let rank: Int
   public let size: Int
   public private(set) var hosts: [String] = []
-  public var place = "start"
+  public var place = "start" {
+    didSet { file?.write(place) }
+  }
   /// The library's own words: `Open MPI v4.1.4, …`.
   public let version: String
 
   private let functions: MPIFunctions
+  private let file: RankPlace.File?
   private let timeout: Double
   /// Calls begun here, and, in process 0, by each process as far as it has told.
   private var calls = 0
@@ -22,16 +26,19 @@ public final class MPICollective: Collective {
   private var reports: [(request: UInt, bytes: UnsafeMutablePointer<Int64>)] = []
   private static let reportTag: CInt = 1
   /// A process gives process 0, which can name who is missing, so much longer.
-  private static let grace = 5.0
+  private static let grace = 2.0
 
   public var local: (rank: Int, size: Int) {
     (hosts[..<rank].count { $0 == hosts[rank] }, hosts.count { $0 == hosts[rank] })
   }
 
-  /// Joins the processes that `launcher` has started. `timeout`: seconds that a process is waited for.
+  /// Joins the processes that `launcher` has started. `timeout`: seconds that a process is waited for; `whenAbsent` ends this one, from another thread, where one
+  /// does not join in that time.
   ///
   /// Throws `ranks` where there is no MPI, or it is not the launcher's.
-  public init(_ launcher: Launcher, timeout: Double) throws(BackendError) {
+  public init(
+    _ launcher: Launcher, timeout: Double, whenAbsent: @escaping @Sendable (BackendError) -> Never
+  ) throws(BackendError) {
     let functions: MPIFunctions
     do throws(PlatformError) {
       functions = try MPIFunctions(launcher.mpi)
@@ -40,9 +47,7 @@ public final class MPICollective: Collective {
     }
     self.functions = functions
     self.timeout = timeout
-    var level: CInt = 0
-    // MPI_THREAD_FUNNELED: only the thread that called it talks to it.
-    try functions.check("MPI_Init_thread", functions.initialize(nil, nil, 1, &level))
+    try Self.initialize(functions, timeout: timeout, whenAbsent: whenAbsent)
     try functions.check(
       "MPI_Comm_set_errhandler", functions.setErrorHandler(functions.world, functions.errorsReturn))
     var (rank, size): (CInt, CInt) = (0, 1)
@@ -50,13 +55,38 @@ public final class MPICollective: Collective {
     try functions.check("MPI_Comm_size", functions.size(functions.world, &size))
     (self.rank, self.size) = (Int(rank), Int(size))
     version = functions.version
+    file = RankPlace.File(rank: self.rank)
+    file?.write(place)
     callsOf = [Int](repeating: 0, count: self.size)
     if let count = launcher.count, count != self.size {
       throw .ranks(
         .wrongLauncher(launcher: launcher.name, started: count, library: functions.abi.name, found: self.size))
     }
     hosts = [String](repeating: "", count: self.size)
-    hosts = try gatherHosts()
+    hosts = try gather(Array(ProcessInfo.processInfo.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// MPI_Init waits for all, for ever: another thread looks at the clock, and does `whenAbsent` where one does not come.
+  private static func initialize(
+    _ functions: MPIFunctions, timeout: Double, whenAbsent: @escaping @Sendable (BackendError) -> Never
+  ) throws(BackendError) {
+    let watch = Watch()
+    Thread.detachNewThread {
+      let deadline = ContinuousClock.now + .seconds(timeout)
+      while ContinuousClock.now < deadline {
+        if watch.isOver.load(ordering: .relaxed) { return }
+        usleep(50_000)
+      }
+      whenAbsent(.ranks(.absent(seconds: Int(timeout))))
+    }
+    defer { watch.isOver.store(true, ordering: .relaxed) }
+    var level: CInt = 0
+    // MPI_THREAD_FUNNELED: only the thread that called it talks to it.
+    try functions.check("MPI_Init_thread", functions.initialize(nil, nil, 1, &level))
+  }
+
+  private final class Watch: Sendable {
+    let isOver = Atomic(false)
   }
 
   // MARK: Collectives
@@ -190,20 +220,6 @@ public final class MPICollective: Collective {
       try functions.check(
         "MPI_Recv", functions.receive(&told, 8, functions.byte, source, Self.reportTag, functions.world, status))
       callsOf[Int(source)] = Int(told)
-    }
-  }
-
-  /// The name of each process's host, of at most 64 bytes, by the sum of what each adds in its own place.
-  private func gatherHosts() throws(BackendError) -> [String] {
-    let length = 64
-    var bytes = [Double](repeating: 0, count: size * length)
-    for (place, byte) in ProcessInfo.processInfo.hostName.utf8.prefix(length).enumerated() {
-      bytes[rank * length + place] = Double(byte)
-    }
-    bytes = try sum(bytes)
-    return (0..<size).map { process in
-      let name = bytes[process * length..<(process + 1) * length].prefix { $0 != 0 }
-      return String(decoding: name.map { UInt8($0) }, as: UTF8.self)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Platform
 
 /// What can be wrong between processes that train together.
@@ -7,8 +8,18 @@ public enum RankFault: Equatable, Sendable {
   /// MPI counts other processes than the launcher has started: it belongs to another one.
   case wrongLauncher(launcher: String, started: Int, library: String, found: Int)
   case torchrun(count: Int)
+  /// `--ranks` finds no `mpirun`; `asked`: what CHEXNET_MPIRUN names.
+  case noLauncher(asked: String?)
+  /// `--ranks` under a launcher.
+  case launchedTwice(launcher: String, count: Int)
+  /// The launcher that `--ranks` has started ended with a status of its own.
+  case launcherFailed(program: String, status: Int32)
+  /// A process that `--ranks` has started was ended by a signal; `place`: the last that it told.
+  case killed(rank: Int?, process: Int32?, signal: Int32, place: String)
   /// A call of MPI's that failed.
   case call(String, reason: String)
+  /// Not all processes joined.
+  case absent(seconds: Int)
   /// These did not come to where the others wait.
   case missing(ranks: [(rank: Int, host: String)], place: String, seconds: Int)
   /// Processes that were started for different things.
@@ -19,6 +30,8 @@ public enum RankFault: Equatable, Sendable {
   public static func == (left: RankFault, right: RankFault) -> Bool {
     left.diagnosis == right.diagnosis
   }
+
+  private static func name(_ signal: Int32) -> String { String(cString: strsignal(signal)) }
 
   var diagnosis: Diagnosis {
     switch self {
@@ -38,8 +51,35 @@ public enum RankFault: Equatable, Sendable {
         id: "ranks.torchrun", exit: .unavailable,
         message: "started by torchrun, which brings no MPI: \(count) processes would each train alone",
         hint: "use mpirun -n \(count) chexnet …")
+    case .noLauncher(let asked):
+      Diagnosis(
+        id: "ranks.no-launcher", exit: .unavailable,
+        message: asked.map { "CHEXNET_MPIRUN names \($0.printable), which cannot be started" }
+          ?? "--ranks needs an mpirun, and there is none on the PATH",
+        hint: "install one (Debian: apt install openmpi-bin), or name it with CHEXNET_MPIRUN=/path/mpirun")
+    case .launchedTwice(let launcher, let count):
+      Diagnosis(
+        id: "ranks.launched-twice", exit: .usage,
+        message: "this process was started by \(launcher); --ranks \(count) would start \(count) more in each",
+        hint: "leave --ranks out: the launcher says how many there are")
+    case .launcherFailed(let program, let status):
+      Diagnosis(
+        id: "ranks.launcher-failed", exit: .unavailable,
+        message: "\(program.printable) ended with status \(status) and says why above")
+    case .killed(let rank, let process, let signal, let place):
+      Diagnosis(
+        id: "ranks.lost", exit: .rankLost,
+        message: (rank.map { "rank \($0)" } ?? "a rank") + (process.map { " (process \($0))" } ?? "")
+          + " was ended by signal \(signal), \(Self.name(signal)) (\(place.printable))",
+        hint: (signal == SIGKILL ? "if nobody sent it, memory was over: see dmesg; " : "")
+          + "a run that saved its state goes on from there by the same command")
     case .call(let name, let reason):
       Diagnosis(id: "ranks.mpi", exit: .rankLost, message: "\(name) failed: \(reason.printable)")
+    case .absent(let seconds):
+      Diagnosis(
+        id: "ranks.missing", exit: .rankLost,
+        message: "not all processes joined within \(seconds) s: one of them, or its machine, does not answer (start)",
+        hint: "see which of them hangs; --comm-timeout waits longer")
     case .missing(let ranks, let place, let seconds):
       Diagnosis(
         id: "ranks.missing", exit: .rankLost,

@@ -9,9 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int spawn(
-    pid_t *child, const char *program, char *const *arguments, char *const *environment, int socket, int file,
-    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
+/// A process group of its own, and no signal blocked or ignored.
+static int stand_alone(posix_spawnattr_t *attributes) {
   sigset_t none, all;
   sigemptyset(&none);
   sigfillset(&all);
@@ -20,6 +19,13 @@ static int spawn(
   if (error == 0) error = posix_spawnattr_setpgroup(attributes, 0);
   if (error == 0) error = posix_spawnattr_setsigmask(attributes, &none);
   if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
+  return error;
+}
+
+static int spawn(
+    pid_t *child, const char *program, char *const *arguments, char *const *environment, int socket, int file,
+    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
+  int error = stand_alone(attributes);
   if (error == 0) error = posix_spawn_file_actions_adddup2(actions, socket, 0);
   if (error == 0) error = posix_spawn_file_actions_adddup2(actions, file, 3);
   if (error == 0) error = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
@@ -49,6 +55,32 @@ int platform_spawn(
   close(socket_copy);
   if (file_copy >= 0) close(file_copy);
   return error;
+}
+
+int platform_launch(
+    pid_t *child, const char *program, char *const *arguments, char *const *environment, int output,
+    int errors) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) return error;
+  error = posix_spawnattr_init(&attributes);
+  if (error == 0) {
+    error = stand_alone(&attributes);
+    if (error == 0) error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, output, 1);
+    if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, errors, 2);
+    if (error == 0) error = posix_spawn(child, program, &actions, &attributes, arguments, environment);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+int platform_pipe(int ends[2]) {
+  if (pipe(ends) != 0) return errno;
+  for (int end = 0; end < 2; end++) fcntl(ends[end], F_SETFD, FD_CLOEXEC);
+  return 0;
 }
 
 int platform_socket_pair(int sockets[2]) {
