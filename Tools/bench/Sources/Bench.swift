@@ -12,7 +12,7 @@ struct Bench: ParsableCommand {
     discussion: """
       Rows: training-bN, ten-crop-bN and inference-bN (any batch size N), decoding, preparation, thumbnails, random-crops, import, auroc, peak, kernel-NAME, \
       scaling-ROW (training, inference or peak on all threads over one), epoch-cached and epoch-decoding (over batches in memory), \
-      heatmaps (over predicting alone), evaluation-cN (N checkpoints over one decoding and N forward passes), scores-bootstrap. \
+      heatmaps (over predicting alone), ranks-bN and ranks-sum (under mpirun, with --seconds 0), evaluation-cN (N checkpoints over one decoding and N forward passes), scores-bootstrap. \
       Without --row: \
       \(RowName.standard.map(\.description).joined(separator: ", ")).
 
@@ -79,7 +79,8 @@ struct Bench: ParsableCommand {
       }
     }
     let report = Report(machine: machine, device: device, settings: settings, results: results)
-    print(json ? report.json.text(pretty: true) : report.text)
+    if BenchRanks.isMain { print(json ? report.json.text(pretty: true) : report.text) }
+    BenchRanks.leave()
   }
 }
 

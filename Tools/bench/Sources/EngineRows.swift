@@ -66,7 +66,7 @@ extension Settings {
   }
 
   /// A full batch for `plan`, uniform with mean 0 and variance 1, as normalised images have them.
-  private func noise(_ plan: Plan) -> ImageBatch {
+  func noise(_ plan: Plan) -> ImageBatch {
     var random = CounterRandom(seed: 1, purpose: .augmentation)
     let bound = 3.0.squareRoot()
     let pixels = (0..<plan.batchSize * plan.image.count).map { _ in Float(random.uniform(-bound, bound)) }

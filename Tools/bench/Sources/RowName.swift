@@ -7,6 +7,10 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case training(batch: Int)
   /// A step of finetuning on ten crops of each image, which are read and decoded for it: what the reference implementation does.
   case tenCrop(batch: Int)
+  /// A step on a batch in each of the processes that `mpirun` has started.
+  case ranks(batch: Int)
+  /// The sum of the network's gradients over those.
+  case ranksSum
   /// A forward pass with running statistics, on a batch.
   case inference(batch: Int)
   /// Reading and decoding image files.
@@ -68,6 +72,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case "thumbnails": self = .thumbnails
     case "random-crops": self = .randomCrops
     case "heatmaps": self = .heatmaps
+    case "ranks-sum": self = .ranksSum
     case "import": self = .weightImport
     case "auroc": self = .auroc
     case "scores": self = .scores(.delong)
@@ -100,6 +105,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
       guard parts.count == 2, let batch = Int(parts[1]), batch > 0 else { return nil }
       switch parts[0] {
       case "training": self = .training(batch: batch)
+      case "ranks": self = .ranks(batch: batch)
       case "ten-crop": self = .tenCrop(batch: batch)
       case "inference": self = .inference(batch: batch)
       default: return nil
@@ -111,7 +117,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   private var takesThreads: Bool {
     switch self {
     case .training, .inference, .peak: true
-    case .tenCrop, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .heatmaps, .weightImport, .auroc,
+    case .tenCrop, .ranks, .ranksSum, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .heatmaps,
+      .weightImport, .auroc,
       .scores, .evaluation, .kernel, .scaling:
       false
     }
@@ -121,6 +128,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     switch self {
     case .training(let batch): "training-b\(batch)"
     case .tenCrop(let batch): "ten-crop-b\(batch)"
+    case .ranks(let batch): "ranks-b\(batch)"
+    case .ranksSum: "ranks-sum"
     case .inference(let batch): "inference-b\(batch)"
     case .decoding: "decoding"
     case .preparation: "preparation"

@@ -81,6 +81,8 @@ extension Settings {
     switch name {
     case .training(let batch): try training(batch: batch)
     case .tenCrop(let batch): try tenCrop(batch: batch)
+    case .ranks(let batch): try ranksTraining(batch: batch)
+    case .ranksSum: try ranksSum()
     case .inference(let batch): try inference(batch: batch)
     case .decoding: try decoding()
     case .preparation: try preparation()
