@@ -3,6 +3,7 @@
 # Says what it installs; does nothing the second time. Swift itself it does not install: it says how to get it.
 # Tools/setup.sh --tests: also what the tests of another processor's kernels are compiled and run with (Tests/NEON).
 # Tools/setup.sh --with-ranks: also Open MPI and MPICH, under both of which the tests of ranks run; without them they are skipped.
+# Tools/setup.sh --package: also what Tools/package.sh takes beside the static libraries, which come with the headers.
 set -euo pipefail
 
 packages=(libhdf5-dev libopenblas0 zlib1g-dev libdeflate-dev libpng-dev libturbojpeg0-dev libssl-dev pkg-config)
@@ -23,8 +24,13 @@ for option in "$@"; do
       packages+=(openmpi-bin mpich)
       files+=(/usr/bin/mpirun.openmpi /usr/bin/mpirun.mpich)
       ;;
+    --package)
+      # Swift's Foundation has ICU within, whose licence it does not bring.
+      packages+=(binutils libicu-dev)
+      files+=(/usr/bin/strip /usr/bin/readelf /usr/share/doc/libicu-dev/copyright)
+      ;;
     *)
-      echo "error: expected --tests or --with-ranks, found $option" >&2
+      echo "error: expected --tests, --with-ranks or --package, found $option" >&2
       exit 64
       ;;
   esac

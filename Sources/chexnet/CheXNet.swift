@@ -33,6 +33,12 @@ struct CheXNet: ParsableCommand {
     ])
 
   static func main() {
+    // Swift reads them there; without /proc there would be none, and every command would print help and succeed.
+    guard !CommandLine.arguments.isEmpty else {
+      standardError(
+        "error: the arguments of the command cannot be read, for /proc is not there\nhint: mount -t proc proc /proc\n")
+      Foundation.exit(ExitStatus.unavailable.rawValue)
+    }
     HDF5Worker.serveIfAsked()
     // A file that grows beyond a limit is an error with a message, not a signal that ends the process.
     signal(SIGXFSZ, SIG_IGN)

@@ -65,7 +65,8 @@ struct DoctorReport {
 
   private static var libraries: [(name: String, version: String)] {
     [
-      ("OpenBLAS", openBLASCoreName() + " kernels"), ("HDF5", hdf5LibraryVersion()), ("zlib", zlibLibraryVersion()),
+      ("OpenBLAS", openBLASCoreName().map { $0 + " kernels" } ?? "none"), ("HDF5", hdf5LibraryVersion()),
+      ("zlib", zlibLibraryVersion()),
       ("libdeflate", Deflate.version),
       ("libpng", pngLibraryVersion()), ("libcrypto", cryptoLibraryVersion()),
     ]

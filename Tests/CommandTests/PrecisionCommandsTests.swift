@@ -61,6 +61,26 @@ import Testing
     }
   }
 
+  @Test func `without OpenBLAS doctor compares all the same, and only the textbook is not there`() throws {
+    try inTemporaryFolder { folder in
+      // The loader stops at a file that is no library, and looks for none elsewhere.
+      for name in ["libopenblas.so.0", "libopenblas.so"] {
+        try AtomicFile.write("none", to: folder + "/" + name, overwriting: false)
+      }
+      let hidden = ["LD_LIBRARY_PATH": folder]
+      let doctor = try Executable.run(["doctor", "--json"], environment: hidden)
+      #expect(doctor.status == 0, "\(doctor.err)")
+      #expect(try doctor.json()["libraries"]?["OpenBLAS"] == "none")
+      #expect(try doctor.json()["conforms"]?.bool == true)
+
+      let predict = ["predict", try importedCheckpoint(folder), SmallDemo.image, "--json"]
+      #expect(try Executable.run(predict, environment: hidden).status == 0)
+      let reference = try Executable.run(predict + ["--device", "reference"], environment: hidden)
+      #expect(reference.status == 69)
+      #expect(try reference.error()["id"] == "library.missing")
+    }
+  }
+
   @Test func `a run in bf16 says so, learns, and goes on to the same bytes`() throws {
     try inTemporaryFolder { folder in
       let flags = ["--device", "cpu", "--precision", "bf16"]

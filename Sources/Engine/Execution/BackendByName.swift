@@ -7,7 +7,7 @@ public let backendNames = ["auto", "cpu", "reference"]
 /// library.
 ///
 /// `auto` is the fused engine where the processor has an instruction set that it is written for (AVX2, AVX-512 or NEON), else the textbook on
-/// OpenBLAS, which is then faster than the fused engine's plain C.
+/// OpenBLAS, which is then faster than the fused engine's plain C, where OpenBLAS is there.
 ///
 /// `precisionUnavailable`, or with `isMemoryEfficient` `memoryEfficientUnavailable`, where the backend has no such thing; `library` where OpenBLAS is not there. `level`: the
 /// fused engine's instruction set.
@@ -16,7 +16,7 @@ public func backend(
   level: InstructionSet = .best
 ) throws(BackendError) -> any Backend {
   switch device {
-  case "auto" where CPUBackend.isFast, "cpu":
+  case "auto" where CPUBackend.isFast || !OpenBLAS.isThere, "cpu":
     return CPUBackend(threads: pool.threads, precision, level: level, isMemoryEfficient: isMemoryEfficient)
   case "auto", "reference":
     if precision != .fp32 { throw .precisionUnavailable(precision, device: "reference") }

@@ -33,13 +33,7 @@ struct OpenBLAS: Sendable {
     }
   }()
 
-  /// Where it is there; a backend has asked before.
-  static var shared: OpenBLAS {
-    switch loaded {
-    case .success(let library): library
-    case .failure(let error): preconditionFailure("no backend without OpenBLAS: \(error)")
-    }
-  }
+  static var isThere: Bool { if case .success = loaded { true } else { false } }
 
   private init() throws(PlatformError) {
     // Read when the library is opened: it then makes no threads at all.
@@ -52,10 +46,5 @@ struct OpenBLAS: Sendable {
   }
 }
 
-/// The name of the kernels that OpenBLAS chose for this processor, for reports.
-public func openBLASCoreName() -> String {
-  switch OpenBLAS.loaded {
-  case .success(let library): library.coreName
-  case .failure: "none"
-  }
-}
+/// The name of the kernels that OpenBLAS chose for this processor, for reports; nil where it is not there.
+public func openBLASCoreName() -> String? { try? OpenBLAS.loaded.get().coreName }

@@ -11,13 +11,39 @@ public protocol ReferenceScalar: BinaryFloatingPoint, Sendable {
   static func logarithmOfOnePlus(_ x: Self) -> Self
 }
 
+extension ReferenceScalar {
+  /// `multiply` by its definition. What `doctor` compares with has small products, which need no OpenBLAS.
+  @specialized(where Self == Float)
+  @specialized(where Self == Double)
+  static func multiplyPlainly(
+    _ m: Int, _ n: Int, _ k: Int, a: UnsafePointer<Self>, transposeA: Bool, b: UnsafePointer<Self>, transposeB: Bool,
+    beta: Self, c: UnsafeMutablePointer<Self>
+  ) {
+    for row in 0..<m {
+      for column in 0..<n {
+        var sum: Self = 0
+        for inner in 0..<k {
+          sum +=
+            a[transposeA ? inner * m + row : row * k + inner] * b[transposeB ? column * k + inner : inner * n + column]
+        }
+        // As BLAS has it: what C was is not read where β is zero.
+        c[row * n + column] = beta == 0 ? sum : sum + beta * c[row * n + column]
+      }
+    }
+  }
+}
+
 extension Float: ReferenceScalar {
   public static func multiply(
     _ m: Int, _ n: Int, _ k: Int, a: UnsafePointer<Float>, transposeA: Bool, b: UnsafePointer<Float>, transposeB: Bool,
     beta: Float, c: UnsafeMutablePointer<Float>
   ) {
     let (rows, columns, depth) = (CInt(m), CInt(n), CInt(k))
-    OpenBLAS.shared.sgemm(
+    guard case .success(let openBLAS) = OpenBLAS.loaded else {
+      return multiplyPlainly(
+        m, n, k, a: a, transposeA: transposeA, b: b, transposeB: transposeB, beta: beta, c: c)
+    }
+    openBLAS.sgemm(
       OpenBLAS.rowMajor, transposeA ? OpenBLAS.transpose : OpenBLAS.noTranspose,
       transposeB ? OpenBLAS.transpose : OpenBLAS.noTranspose, rows, columns, depth, 1, a, transposeA ? rows : depth, b,
       transposeB ? depth : columns, beta, c, columns)
@@ -34,7 +60,11 @@ extension Double: ReferenceScalar {
     beta: Double, c: UnsafeMutablePointer<Double>
   ) {
     let (rows, columns, depth) = (CInt(m), CInt(n), CInt(k))
-    OpenBLAS.shared.dgemm(
+    guard case .success(let openBLAS) = OpenBLAS.loaded else {
+      return multiplyPlainly(
+        m, n, k, a: a, transposeA: transposeA, b: b, transposeB: transposeB, beta: beta, c: c)
+    }
+    openBLAS.dgemm(
       OpenBLAS.rowMajor, transposeA ? OpenBLAS.transpose : OpenBLAS.noTranspose,
       transposeB ? OpenBLAS.transpose : OpenBLAS.noTranspose, rows, columns, depth, 1, a, transposeA ? rows : depth, b,
       transposeB ? depth : columns, beta, c, columns)

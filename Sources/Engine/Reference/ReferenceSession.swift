@@ -18,7 +18,8 @@ public final class ReferenceSession<Scalar: ReferenceScalar>: Session {
   private var optimizer: ReferenceOptimizer<Scalar>
 
   public init(_ plan: Plan, pool: ThreadPool) {
-    _ = OpenBLAS.shared
+    // Opened before there are threads: it sets a variable of the environment.
+    _ = OpenBLAS.loaded
     self.plan = plan
     network = ReferenceNetwork(plan: plan, pool: pool, values: [Scalar](repeating: 0, count: plan.layout.count))
     gradients = [Scalar](repeating: 0, count: plan.layout.trainedCount)

@@ -10,7 +10,18 @@ const hdf5_functions *hdf5_bound(void) { return &bound; }
 #define TEXT(name) #name
 #define NAME(name) TEXT(name)
 
+#ifdef CHEXNET_LINKED_HDF5
+bool hdf5_is_linked(void) { return true; }
+#else
+bool hdf5_is_linked(void) { return false; }
+#endif
+
 const char *hdf5_bind(void *library) {
+#ifdef CHEXNET_LINKED_HDF5
+  (void)library;
+#define FIND_FUNCTION(name) bound.name = name;
+#define FIND_IDENTIFIER(name) bound.name = name;
+#else
 #define FIND_FUNCTION(name)                                                            \
   if ((*(void **)(&bound.name) = dlsym(library, NAME(name))) == NULL) return NAME(name);
 #define FIND_IDENTIFIER(name)                                                          \
@@ -19,6 +30,7 @@ const char *hdf5_bind(void *library) {
     if (identifier == NULL) return NAME(name);                                         \
     bound.name = *identifier;                                                          \
   }
+#endif
   HDF5_FUNCTIONS(FIND_FUNCTION)
   unsigned major = 0, minor = 0, release = 0;
   if (bound.H5get_libversion(&major, &minor, &release) < 0 || major != H5_VERS_MAJOR || minor != H5_VERS_MINOR) {

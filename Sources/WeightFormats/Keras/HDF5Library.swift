@@ -4,7 +4,7 @@ import Platform
 /// The functions of libhdf5; `HDF5Library.open` comes first.
 var hdf5: hdf5_functions { hdf5_bound().pointee }
 
-/// libhdf5, opened when it is first asked for.
+/// libhdf5, opened when it is first asked for; in a package it is part of the executable.
 enum HDF5Library {
   /// The build without MPI, by the names of Debian and of others, for HDF5 1.10, 1.12 and 1.14; and whatever the headers came with.
   private static let names = ["libhdf5_serial", "libhdf5"].flatMap { name in
@@ -12,6 +12,11 @@ enum HDF5Library {
   }
 
   private static let opened: Result<Void, PlatformError> = {
+    if hdf5_is_linked() {
+      guard let missing = hdf5_bind(nil) else { return .success(()) }
+      return .failure(
+        .libraryMissing(names: ["the executable's own libhdf5"], reason: "it is not " + String(cString: missing)))
+    }
     var reasons: [String] = []
     // A machine may have several: the one of the headers' version is taken.
     for name in names {

@@ -9,7 +9,7 @@ struct Machine {
   let processors = ThreadPool.availableProcessors
   /// Processes that were running or waiting to, in the last minute, ours included.
   let load = Machine.loadAverage
-  let openBLAS = openBLASCoreName()
+  let openBLAS = openBLASCoreName() ?? "none"
 
   var json: JSONValue {
     [

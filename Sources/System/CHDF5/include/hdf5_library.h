@@ -2,6 +2,8 @@
 // among them) would be loaded by every command, and a machine without HDF5 could run none.
 #pragma once
 
+#include <stdbool.h>
+
 // `hdf5/serial` where Debian puts the build without MPI.
 #if __has_include(<hdf5/serial/hdf5.h>)
 #include <hdf5/serial/hdf5.h>
@@ -57,10 +59,13 @@ typedef struct {
   HDF5_IDENTIFIERS(HDF5_IDENTIFIER_FIELD)
 } hdf5_functions;
 
-/// Looks everything up in the open library (`dlopen`), and starts it. NULL, or what it does not have; "the version of …" where
-/// it is not of the version (major and minor number) of the headers, whose structures it would read and write in another form.
-/// Not thread-safe.
-const char *_Nullable hdf5_bind(void *_Nonnull library);
+/// Whether the executable has a libhdf5 of its own, linked statically: compiled with CHEXNET_LINKED_HDF5, as by Tools/package.sh.
+bool hdf5_is_linked(void);
+
+/// Looks everything up in the open library (`dlopen`; NULL for the executable's own), and starts it. NULL, or what it does not have;
+/// "the version of …" where it is not of the version (major and minor number) of the headers, whose structures it would read and
+/// write in another form. Not thread-safe.
+const char *_Nullable hdf5_bind(void *_Nullable library);
 
 /// What `hdf5_bind` found; it must have succeeded.
 const hdf5_functions *_Nonnull hdf5_bound(void);
