@@ -96,7 +96,8 @@ struct RankLauncher {
       let place = rank.flatMap { places.indices.contains($0) ? places[$0] : nil }
       throw BackendError.ranks(
         .killed(
-          rank: rank, process: place?.process ?? lost.process, signal: lost.signal,
+          rank: rank, host: ProcessInfo.processInfo.hostName, process: place?.process ?? lost.process,
+          signal: lost.signal,
           place: place?.place ?? "before it had joined the others"))
     }
     guard case .status(let status) = launcher.end, let known = ExitStatus(rawValue: status) else {

@@ -15,7 +15,9 @@ import Testing
       let output = try run.end(within: 10)
       #expect(output.status == 11, "\(output.err)")
       #expect(
-        output.err.contains("error: rank 1 (process \(process)) was ended by signal 9, Killed (epoch "), "\(output.err)"
+        output.err.contains(
+          "error: rank 1 on \(ProcessInfo.processInfo.hostName) (process \(process)) was ended by signal 9, Killed (epoch "
+        ), "\(output.err)"
       )
       // The launcher's own words are one line of ours.
       #expect(!output.err.contains("-----") && !output.out.contains("====="), "\(output.err)\n\(output.out)")
@@ -30,6 +32,16 @@ import Testing
       let output = try run.end(within: RankRun.timeout + 5)
       #expect(output.status == 11, "\(output.err)")
       #expect(output.err.contains("rank 1 on "), "\(output.err)")
+    }
+  }
+
+  @Test(arguments: MPI.installed) func `a rank that does not join ends all`(mpi: MPI) throws {
+    try inTemporaryFolder { folder in
+      let run = try RankRun.startLauncher(mpi, folder + "/run", isOnItsWay: false)
+      try run.send(SIGSTOP, toRank: 1)
+      let output = try run.end(within: RankRun.timeout + 5)
+      #expect(output.status == 11, "\(output.err)")
+      #expect(output.err.contains("rank 1 on ") || output.err.contains("not all processes joined"), "\(output.err)")
     }
   }
 

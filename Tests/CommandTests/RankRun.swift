@@ -62,13 +62,15 @@ struct RankRun {
   }
 
   /// The same by `--ranks`.
-  static func startLauncher(_ mpi: MPI, _ path: String, epochs: Int = 2000) throws -> RankRun {
+  static func startLauncher(
+    _ mpi: MPI, _ path: String, epochs: Int = 2000, isOnItsWay: Bool = true
+  ) throws -> RankRun {
     let run = RankRun(
       path: path,
       running: try Executable.start(
         finetune(path, epochs: epochs) + ["--ranks", "2"],
         environment: MPI.asRoot.merging(["CHEXNET_MPIRUN": mpi.launcher]) { $1 }))
-    try run.waitForFirstEpoch()
+    if isOnItsWay { try run.waitForFirstEpoch() }
     return run
   }
 

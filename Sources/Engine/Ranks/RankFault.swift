@@ -15,7 +15,7 @@ public enum RankFault: Equatable, Sendable {
   /// The launcher that `--ranks` has started ended with a status of its own.
   case launcherFailed(program: String, status: Int32)
   /// A process that `--ranks` has started was ended by a signal; `place`: the last that it told.
-  case killed(rank: Int?, process: Int32?, signal: Int32, place: String)
+  case killed(rank: Int?, host: String, process: Int32?, signal: Int32, place: String)
   /// A call of MPI's that failed.
   case call(String, reason: String)
   /// Not all processes joined.
@@ -66,10 +66,11 @@ public enum RankFault: Equatable, Sendable {
       Diagnosis(
         id: "ranks.launcher-failed", exit: .unavailable,
         message: "\(program.printable) ended with status \(status) and says why above")
-    case .killed(let rank, let process, let signal, let place):
+    case .killed(let rank, let host, let process, let signal, let place):
       Diagnosis(
         id: "ranks.lost", exit: .rankLost,
-        message: (rank.map { "rank \($0)" } ?? "a rank") + (process.map { " (process \($0))" } ?? "")
+        message: (rank.map { "rank \($0)" } ?? "a rank") + " on \(host.printable)"
+          + (process.map { " (process \($0))" } ?? "")
           + " was ended by signal \(signal), \(Self.name(signal)) (\(place.printable))",
         hint: (signal == SIGKILL ? "if nobody sent it, memory was over: see dmesg; " : "")
           + "a run that saved its state goes on from there by the same command")

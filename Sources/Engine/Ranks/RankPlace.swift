@@ -7,7 +7,7 @@ public struct RankPlace: Equatable, Sendable {
   public static let variable = "CHEXNET_RANK_PLACES"
 
   public let process: Int32
-  /// `epoch 2, step 1204`; a process that has left by itself has said why.
+  /// The last that it told: `epoch 2, step 1204`.
   public let place: String
 
   /// Nil where the rank has not come so far, or left no whole file.
