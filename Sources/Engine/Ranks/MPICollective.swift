@@ -27,6 +27,8 @@ public final class MPICollective: Collective {
   private static let reportTag: CInt = 1
   /// A process gives process 0, which can name who is missing, so much longer.
   private static let grace = 2.0
+  /// Seconds in which a process asks without a pause.
+  private static let patience = 0.2
 
   public var local: (rank: Int, size: Int) {
     (hosts[..<rank].count { $0 == hosts[rank] }, hosts.count { $0 == hosts[rank] })
@@ -161,16 +163,18 @@ public final class MPICollective: Collective {
     let clock = ContinuousClock()
     let began = clock.now
     var asked = 0
+    var isLate = false
     while true {
       var isDone: CInt = 0
       try functions.check(name, functions.test(&request, &isDone, functions.ignoredStatus))
       if isDone != 0 { return }
       asked += 1
-      // The first answers come within microseconds; who waits longer leaves the processor to the others.
-      if asked > 200 { usleep(asked > 2000 ? 500 : 20) }
-      guard asked % 200 == 0 else { continue }
+      // Numbers move only while somebody asks, so who has just come asks without a pause; who waits long leaves the processor to the others.
+      if isLate { usleep(500) } else { sched_yield() }
+      guard asked % (isLate ? 50 : 500) == 0 else { continue }
       try listen()
       let seconds = (clock.now - began) / .seconds(1)
+      isLate = seconds > Self.patience
       if seconds > timeout + (rank == 0 ? 0 : Self.grace) { throw missing() }
     }
   }

@@ -29,26 +29,43 @@ enum BenchRanks {
 }
 
 extension Settings {
-  /// A step as `training` has it, of a batch in each rank, whose gradients are summed over them.
-  func ranksTraining(batch: Int) throws -> Work {
-    let collective = try ranks()
-    let backend = try backend()
-    let session = try makeSession(.training, batch: batch, backend)
-    let (images, labels) = (noise(session.plan), Self.labels(count: batch))
-    let scale = 1 / Double(labels.knownCount * collective.size)
-    return Work(
-      unit: .imagesPerSecond(count: batch * collective.size),
-      subject: trainingSubject(backend) + " each, ranks: \(collective.size)"
-    ) {
-      _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: scale)
-      try session.reduce(over: collective, hasImages: true)
-      _ = try session.apply(Self.usualStep)
+  /// A step as `training` has it on `batch` images, by the first rank with as many threads as there are ranks while the others wait; and by all ranks with a thread and
+  /// a part of the images each, with what `finetune` agrees on and sums.
+  func ranks(batch: Int) throws -> (threads: Work, ranks: Work) {
+    let collective = try joined()
+    let size = collective.size
+    guard batch % size == 0 else {
+      throw ValidationError("\(batch) images cannot be shared out between \(size) ranks.")
     }
+    func session(threads: Int, batch: Int) throws -> any Session {
+      let backend = try Engine.backend(
+        named: device, pool: ThreadPool(threads: threads), precision: precision, isMemoryEfficient: memoryEfficient,
+        level: level)
+      return try makeSession(.training, batch: batch, backend)
+    }
+    let alone = collective.rank == 0 ? try session(threads: size, batch: batch) : nil
+    let part = try session(threads: 1, batch: batch / size)
+    let (images, labels) = (noise(part.plan), Self.labels(count: batch / size))
+    let whole = alone.map { (noise($0.plan), Self.labels(count: batch)) }
+    let scale = 1 / Double(labels.knownCount * size)
+    let subject = "\(architecture), \(imageSize)×\(imageSize), \(precision.rawValue) on \(level.title), ranks: \(size)"
+    return (
+      Work(unit: .imagesPerSecond(count: batch), subject: subject) {
+        if let alone, let whole { try Self.step(alone, whole.0, whole.1) }
+        try collective.barrier()
+      },
+      Work(unit: .imagesPerSecond(count: batch), subject: subject) {
+        let outcome = try part.accumulateGradients(images, labels: labels, weights: nil, lossScale: scale)
+        _ = try collective.sum([outcome.lossSum])
+        try part.reduce(over: collective, hasImages: true)
+        _ = try part.apply(Self.usualStep)
+      }
+    )
   }
 
   /// The sum over the ranks of as many numbers as the network has trained parameters.
   func ranksSum() throws -> Work {
-    let collective = try ranks()
+    let collective = try joined()
     let count = try Plan(try network(), mode: .training, batchSize: 1, height: imageSize, width: imageSize).layout
       .trainedCount
     let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
@@ -60,7 +77,7 @@ extension Settings {
     }
   }
 
-  private func ranks() throws -> any Collective {
+  private func joined() throws -> any Collective {
     // As many calls in each.
     let collective = try BenchRanks.join()
     if collective.size > 1, seconds > 0 { throw ValidationError("Rows of several ranks need --seconds 0.") }

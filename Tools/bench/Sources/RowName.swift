@@ -7,7 +7,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case training(batch: Int)
   /// A step of finetuning on ten crops of each image, which are read and decoded for it: what the reference implementation does.
   case tenCrop(batch: Int)
-  /// A step on a batch in each of the processes that `mpirun` has started.
+  /// How many times as fast the processes that `mpirun` has started take a step with a thread each as one of them with as many threads.
   case ranks(batch: Int)
   /// The sum of the network's gradients over those.
   case ranksSum

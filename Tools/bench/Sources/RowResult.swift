@@ -64,6 +64,10 @@ extension Settings {
       let (prediction, drawing) = try heatmaps()
       measurement = try Measurement(of: prediction, over: drawing, warmUp: warmUp, rounds: rounds, seconds: seconds)
       (subject, unit) = (drawing.subject, "×")
+    case .ranks(let batch):
+      let (threads, ranks) = try ranks(batch: batch)
+      measurement = try Measurement(of: ranks, over: threads, warmUp: warmUp, rounds: rounds, seconds: seconds)
+      (subject, unit) = (ranks.subject, "×")
     case .evaluation(let count):
       let (evaluated, parts) = try evaluation(checkpoints: count)
       measurement = try Measurement(of: parts, over: evaluated, warmUp: warmUp, rounds: rounds, seconds: seconds)
@@ -81,7 +85,6 @@ extension Settings {
     switch name {
     case .training(let batch): try training(batch: batch)
     case .tenCrop(let batch): try tenCrop(batch: batch)
-    case .ranks(let batch): try ranksTraining(batch: batch)
     case .ranksSum: try ranksSum()
     case .inference(let batch): try inference(batch: batch)
     case .decoding: try decoding()
@@ -93,7 +96,7 @@ extension Settings {
     case .scores(let confidence): try scores(confidence)
     case .peak: peak()
     case .kernel(let kernel): try self.kernel(kernel)
-    case .scaling, .epoch, .heatmaps, .evaluation: preconditionFailure("two works, not one")
+    case .scaling, .epoch, .heatmaps, .evaluation, .ranks: preconditionFailure("two works, not one")
     }
   }
 }
