@@ -8,7 +8,7 @@
 #     Tools/launch/mpirun.sh hosts.txt finetune --data images --train train_list.txt --validation val_list.txt \
 #       --weights densenet.safetensors --output run
 #
-# Ctrl-C, TERM and HUP save at the next step (exit 75); the same command goes on from there. A second one ends all at once.
+# Ctrl-C, TERM and HUP save at the next step (exit 75); the same command goes on from there. A second one ends all at once (another status).
 #
 #   CHEXNET   the executable (default: chexnet on the PATH)
 #   MPIRUN    Open MPI's mpirun or MPICH's mpiexec (default: mpirun on the PATH)
@@ -28,9 +28,9 @@ chexnet=$(command -v "${CHEXNET:-chexnet}") || fail "there is no ${CHEXNET:-chex
 mpirun=$(command -v "${MPIRUN:-mpirun}") || fail "there is no ${MPIRUN:-mpirun} here" 69 "install Open MPI or MPICH, or name it with MPIRUN=/path/mpirun"
 
 # As `node07:4,node08:4`, which both take.
-list=$(awk '{ sub(/#.*/, "") }
+list=$(awk '{ sub(/#.*/, ""); sub(/\r$/, "") }
   NF == 0 { next }
-  NF > 2 || (NF == 2 && $2 !~ /^[1-9][0-9]*$/) { print "line " NR ": " $0 > "/dev/stderr"; exit 1 }
+  NF > 2 || $1 ~ /[:,]/ || (NF == 2 && $2 !~ /^[1-9][0-9]*$/) { print "line " NR ": " $0 > "/dev/stderr"; exit 1 }
   { printf "%s%s:%d", comma, $1, (NF == 2 ? $2 : 1); comma = "," }' "$hosts") ||
   fail "$hosts is no list of hosts" 65 "a line a machine: its name, and how many ranks it takes"
 [ -n "$list" ] || fail "$hosts names no machine" 65
@@ -54,7 +54,14 @@ pid=$!
 heard=0
 hear() {
   heard=$((heard + 1))
-  if [ "$heard" -eq 1 ]; then kill -USR1 "$pid"; else kill -TERM "$pid"; fi
+  if [ "$heard" -eq 1 ]; then
+    kill -USR1 "$pid"
+  else
+    # MPICH's mpiexec lets ranks be that do not heed the first one.
+    kill -TERM "$pid"
+    sleep 1
+    kill -TERM "$pid"
+  fi 2>/dev/null
 }
 trap hear INT TERM HUP
 # A signal ends the waiting, not the launcher.
@@ -68,4 +75,6 @@ if [ "$status" -gt 128 ]; then
   wait "$pid" 2>/dev/null || again=$?
   [ "$again" -eq 127 ] || status=$again
 fi
+# MPICH's mpiexec (4.0.2) at times says 0 after a USR1, whatever the ranks left with.
+[ "$heard" -eq 0 ] || [ "$status" -ne 0 ] || status=75
 exit "$status"

@@ -71,7 +71,8 @@ extension Settings {
     let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
     values.initialize(repeating: 0)
     return Work(
-      unit: .milliseconds, subject: "\(count * MemoryLayout<Float>.size / 1_000_000) MB, ranks: \(collective.size)"
+      unit: .milliseconds,
+      subject: "\((count * MemoryLayout<Float>.size + 500_000) / 1_000_000) MB, ranks: \(collective.size)"
     ) {
       try collective.sum(values)
     }
