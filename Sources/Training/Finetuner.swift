@@ -99,9 +99,7 @@ public struct Finetuner {
     if let note { report(.note(note)) }
     loop.jobEnd = end
     do {
-      let last = try loop.train(from: state)
-      try run.note("finished", last)
-      return summary(last, wasFinished: false)
+      return summary(try loop.train(from: state), wasFinished: false)
     } catch {
       // For the next start to tell; where the disk is what fails, it says so itself.
       if !error.isNoted { try? run.note("failed", loop.state, ["reason": .string(error.diagnosis.message)]) }
@@ -134,7 +132,7 @@ public struct Finetuner {
     _ report: (TrainingEvent) -> Void
   ) throws(TrainingError) {
     if run.isBegun {
-      let end = run.lastEnd
+      let end = run.lastEnd(at: state)
       if let end { report(.note(end)) }
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
       if saved?.fault != nil { try run.restorePreviousState() }

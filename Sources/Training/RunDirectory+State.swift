@@ -56,13 +56,15 @@ extension RunDirectory {
   /// How the start before this one ended, where it did not save and say so:
   ///
   ///     the last start ended: rank 3 on node07 did not come within 120 s (epoch 2, step 1204)
-  var lastEnd: String? {
+  func lastEnd(at state: TrainingState) -> String? {
     guard let bytes = try? FileReader.contents(of: eventsPath),
       let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").last
     else { return nil }
     let event = try? JSONValue.parse(String(line))
     switch event?["event"]?.string {
-    case "interrupted", "finished", "diverged": return nil
+    case "interrupted", "diverged": return nil
+    // It came to its end, and is to be made longer.
+    case "epoch" where event?["last"]?.bool == true && event?["epoch"]?.integer == state.epoch: return nil
     case "failed": return "the last start ended: " + (event?["reason"]?.string ?? "it does not say why").printable
     default:
       return "the last start ended without a word: it was killed (by the system where memory is over, by its launcher, "

@@ -39,7 +39,9 @@ extension TrainingLoop {
     if summary.isBestAUROC { try save(state.chosenWeights, to: run.bestAUROCCheckpoint) }
     try save(state.weights, to: run.lastCheckpoint)
     try log(summary.scalars)
-    try run.note("epoch", state, summary.event)
+    var event = summary.event
+    if options.isOver(state) { event["last"] = true }
+    try run.note("epoch", state, event)
     try saveState()
   }
 

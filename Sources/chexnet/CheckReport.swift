@@ -43,7 +43,8 @@ struct CheckReport {
         "[\(index + 1)] \(list.path.printable): \(list.table.samples.count) images of \(list.patients) patients")
     }
     lines += labelLines
-    lines += check.looksForImages ? ["\(check.imageCount) images decoded", ""] : ["no --data: no image was looked for", ""]
+    lines +=
+      check.looksForImages ? ["\(check.imageCount) images decoded", ""] : ["no --data: no image was looked for", ""]
     for (title, details) in sections {
       lines.append("\(title): \(details.count)")
       lines += details.prefix(Self.mostDetails).map { "  " + $0 }
@@ -93,10 +94,11 @@ struct CheckReport {
       let title = "in [\(shared.first + 1)] and [\(shared.second + 1)]"
       func section(_ what: String, _ names: [String], _ count: (DataCheck.List) -> Int) {
         let shares = lists.map { percentage(names.count, of: count($0)) }
-        sections.append((
-          "\(what) \(title) (\(shares[0]) of [\(shared.first + 1)], \(shares[1]) of [\(shared.second + 1)])",
-          names.map(\.printable)
-        ))
+        sections.append(
+          (
+            "\(what) \(title) (\(shares[0]) of [\(shared.first + 1)], \(shares[1]) of [\(shared.second + 1)])",
+            names.map(\.printable)
+          ))
       }
       section("images", shared.overlap.images) { $0.table.samples.count }
       section("patients", shared.overlap.patients, \.patients)

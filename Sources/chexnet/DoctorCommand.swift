@@ -69,7 +69,7 @@ struct DoctorReport {
       ("zlib", zlibLibraryVersion()),
       ("libdeflate", Deflate.version),
       ("libpng", pngLibraryVersion()), ("libcrypto", cryptoLibraryVersion()),
-    ]
+    ] + mpiLibraryVersions().map { ($0.name, $0.version ?? "none") }
   }
 
   /// ```

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Foundation
 import Platform
 
@@ -35,11 +36,7 @@ enum ErrorReport {
   private static var asJSON: Bool { CommandLine.arguments.contains("--json") }
 
   /// Whether a launcher says that this is one of several processes, and not the first.
-  private static var isLaterRank: Bool {
-    ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].contains { name in
-      ProcessInfo.processInfo.environment[name].flatMap { Int($0) }.map { $0 > 0 } ?? false
-    }
-  }
+  private static var isLaterRank: Bool { Launcher.rank().map { $0 > 0 } ?? false }
 
   /// Prints an error that knows what to tell; `prefix` comes before its message.
   static func tell(_ error: any Error, prefix: String = "") {

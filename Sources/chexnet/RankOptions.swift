@@ -30,7 +30,7 @@ struct RankOptions: ParsableArguments {
     if let ranks, ranks > 1 { try RankLauncher(count: ranks, savesOnSignal: savesOnSignal).run() }
     guard let launcher = try Launcher.found() else { return try body(SoleRank()) }
     let collective = try MPICollective(launcher, timeout: commTimeout) { error in
-      ErrorReport.tell(error)
+      ErrorReport.tell(error, prefix: "rank \(Launcher.rank() ?? 0) on \(ProcessInfo.processInfo.hostName): ")
       _exit(ErrorReport.status(of: error))
     }
     let (rank, host) = (collective.rank, collective.hosts[collective.rank])

@@ -34,6 +34,10 @@ import Testing
       let doctor = try Executable.run(["doctor", "--json"], environment: cache)
       #expect(doctor.status == 0, "\(doctor.err)")
       let report = try doctor.json()
+      for mpi in MPI.allCases {
+        let found = report["libraries"]?[mpi == .openMPI ? "Open MPI" : "MPICH"]?.string
+        #expect((found != "none") == MPI.installed.contains(mpi), "\(mpi): \(found ?? "not named")")
+      }
       #expect(report["conforms"]?.bool == true)
       // Each precision on plain C at the least.
       #expect((report["conformance"]?.array?.count ?? 0) >= 2)

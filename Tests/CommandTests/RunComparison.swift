@@ -40,6 +40,8 @@ private func epochs(_ run: String) throws -> [JSONValue] {
   try String(contentsOfFile: run + "/events.jsonl", encoding: .utf8).split(separator: "\n").compactMap { line in
     var event = try JSONValue.parse(String(line)).object ?? JSONObject()
     event["time"] = nil
+    // What was the last one may have been made longer.
+    event["last"] = nil
     return ["epoch", "checkpoint"].contains(event["event"]?.string) ? .object(event) : nil
   }
 }

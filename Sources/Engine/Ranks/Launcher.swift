@@ -18,6 +18,13 @@ public struct Launcher: Equatable, Sendable {
   /// As a user knows it: `Open MPI's mpirun`.
   public let name: String
 
+  /// This process among those that were started, as launchers say before there is an MPI to ask; nil where none says.
+  public static func rank(
+    in environment: [String: String] = ProcessInfo.processInfo.environment
+  ) -> Int? {
+    ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
+  }
+
   /// Nil where this process is alone.
   ///
   /// Throws `ranks(.torchrun)` under torchrun without MPI.

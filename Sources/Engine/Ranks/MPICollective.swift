@@ -49,7 +49,11 @@ public final class MPICollective: Collective {
     }
     self.functions = functions
     self.timeout = timeout
-    try Self.initialize(functions, timeout: timeout, whenAbsent: whenAbsent)
+    // One tells it: the launcher then ends the others, unless it is the first that is absent.
+    let grace = Launcher.rank() == 0 ? 0 : Self.grace
+    try Self.initialize(functions, timeout: timeout + grace) {
+      whenAbsent(.ranks(.absent(of: launcher.count, seconds: Int(timeout))))
+    }
     try functions.check(
       "MPI_Comm_set_errhandler", functions.setErrorHandler(functions.world, functions.errorsReturn))
     var (rank, size): (CInt, CInt) = (0, 1)
@@ -70,7 +74,7 @@ public final class MPICollective: Collective {
 
   /// MPI_Init waits for all, for ever: another thread looks at the clock, and does `whenAbsent` where one does not come.
   private static func initialize(
-    _ functions: MPIFunctions, timeout: Double, whenAbsent: @escaping @Sendable (BackendError) -> Never
+    _ functions: MPIFunctions, timeout: Double, whenAbsent: @escaping @Sendable () -> Never
   ) throws(BackendError) {
     let watch = Watch()
     Thread.detachNewThread {
@@ -79,7 +83,7 @@ public final class MPICollective: Collective {
         if watch.isOver.load(ordering: .relaxed) { return }
         usleep(50_000)
       }
-      whenAbsent(.ranks(.absent(seconds: Int(timeout))))
+      whenAbsent()
     }
     defer { watch.isOver.store(true, ordering: .relaxed) }
     var level: CInt = 0

@@ -32,7 +32,10 @@ struct MPIFunctions {
   /// Buffer, count, type, source, tag, communicator, status.
   let receive: @convention(c) (UnsafeMutableRawPointer, CInt, UInt, CInt, CInt, UInt, UnsafeMutableRawPointer) -> CInt
   private let errorString: @convention(c) (CInt, UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CInt>) -> CInt
-  private let libraryVersion: @convention(c) (UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CInt>) -> CInt
+  private let libraryVersion: LibraryVersion
+
+  private typealias LibraryVersion =
+    @convention(c) (UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CInt>) -> CInt
 
   var inPlace: UInt { abi.inPlace }
   var ignoredStatus: UInt { abi.ignoredStatus }
@@ -76,25 +79,48 @@ struct MPIFunctions {
   /// The library's own words, its first line.
   var version: String {
     // MPI_MAX_LIBRARY_VERSION_STRING: 256 in Open MPI, 8192 in MPICH.
-    text(capacity: 8192) { libraryVersion($0, $1) }.split(separator: "\n").first.map(String.init) ?? abi.name
+    Self.text(capacity: 8192) { libraryVersion($0, $1) }?.split(separator: "\n").first.map(String.init) ?? abi.name
+  }
+
+  /// What is there of both kinds, by its own words, opened for this alone; nil where nothing is.
+  static func installed() -> [(name: String, version: String?)] {
+    [MPIABI.openMPI, .mpich].map { abi in
+      // Their names are the same: neither may see the other's.
+      let version = (try? DynamicLibrary(abi.libraries)).flatMap { library in
+        (try? library.symbol("MPI_Get_library_version", as: LibraryVersion.self)).flatMap { function in
+          text(capacity: 8192) { function($0, $1) }.flatMap { words(of: $0) }
+        }
+      }
+      return (abi.name, version)
+    }
+  }
+
+  /// `v4.1.4` of “Open MPI v4.1.4, package: …”, `4.0.2` of “MPICH Version: 4.0.2 …”.
+  static func words(of version: String) -> String? {
+    version.split { $0.isWhitespace || $0 == "," }.first { word in
+      word.first?.isNumber == true || (word.first == "v" && word.dropFirst().first?.isNumber == true)
+    }.map(String.init)
   }
 
   /// Throws `ranks(.call)` where `status` is not 0.
   func check(_ name: String, _ status: CInt) throws(BackendError) {
     guard status != 0 else { return }
     // MPI_MAX_ERROR_STRING: 256 in Open MPI, 512 in MPICH.
-    throw .ranks(.call(name, reason: text(capacity: 1024) { errorString(status, $0, $1) }))
+    throw .ranks(.call(name, reason: Self.text(capacity: 1024) { errorString(status, $0, $1) } ?? "unknown"))
   }
 
-  private func text(
+  private static func text(
     capacity: Int, _ write: (UnsafeMutablePointer<CChar>, UnsafeMutablePointer<CInt>) -> CInt
-  ) -> String {
+  ) -> String? {
     var length: CInt = 0
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer in
       buffer.initialize(repeating: 0)
-      guard let start = buffer.baseAddress, write(start, &length) == 0 else { return "unknown" }
+      guard let start = buffer.baseAddress, write(start, &length) == 0 else { return nil }
       return String(
         decoding: buffer.prefix(Int(length)).prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
   }
 }
+
+/// The MPIs that are on this machine, for reports: `v4.1.4`, or nil where there is none of that kind.
+public func mpiLibraryVersions() -> [(name: String, version: String?)] { MPIFunctions.installed() }

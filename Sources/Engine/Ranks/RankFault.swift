@@ -19,7 +19,7 @@ public enum RankFault: Equatable, Sendable {
   /// A call of MPI's that failed.
   case call(String, reason: String)
   /// Not all processes joined.
-  case absent(seconds: Int)
+  case absent(of: Int?, seconds: Int)
   /// These did not come to where the others wait.
   case missing(ranks: [(rank: Int, host: String)], place: String, seconds: Int)
   /// Processes that were started for different things.
@@ -76,11 +76,12 @@ public enum RankFault: Equatable, Sendable {
           + "a run that saved its state goes on from there by the same command")
     case .call(let name, let reason):
       Diagnosis(id: "ranks.mpi", exit: .rankLost, message: "\(name) failed: \(reason.printable)")
-    case .absent(let seconds):
+    case .absent(let count, let seconds):
       Diagnosis(
         id: "ranks.missing", exit: .rankLost,
-        message: "not all processes joined within \(seconds) s: one of them, or its machine, does not answer (start)",
-        hint: "see which of them hangs; --comm-timeout waits longer")
+        message: "not all \(count.map { "\($0) " } ?? "")processes joined within \(seconds) s (start)",
+        hint:
+          "see which of them, or whose machine, does not answer: MPI does not say which; --comm-timeout waits longer")
     case .missing(let ranks, let place, let seconds):
       Diagnosis(
         id: "ranks.missing", exit: .rankLost,
