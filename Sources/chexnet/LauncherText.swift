@@ -65,9 +65,10 @@ struct LauncherText {
       isInBlock = false
       defer { block = [] }
       // Open MPI 5 breaks its lines.
-      let text = String(decoding: block, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
-      if !Self.words.contains(where: text.contains) { return block }
-      withheld += text + "\n"
+      let text = String(decoding: block, as: UTF8.self)
+      let line = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      if !Self.words.contains(where: line.contains) { return block }
+      withheld += text
       return []
     }
     if isRuler {

@@ -59,7 +59,7 @@ struct RankLauncher {
     for stream in texts.keys { Self.print(texts[stream]?.end() ?? [], stream) }
     let places = (0..<count).map { RankPlace(rank: $0, in: folder) }
     try? FileManager.default.removeItem(atPath: folder)
-    try leave(launcher, heard, texts.values.lazy.compactMap(\.lost).first, places)
+    try leave(launcher, heard, Array(texts.values), places)
   }
 
   private static func print(_ bytes: [UInt8], _ stream: LaunchedProcess.Stream) {
@@ -84,14 +84,14 @@ struct RankLauncher {
   private func isAtOnce(_ heard: [Int32]) -> Bool { heard.count > 1 || !(heard.isEmpty || savesOnSignal) }
 
   private func leave(
-    _ launcher: LaunchedProcess, _ heard: [Int32], _ lost: LauncherText.Lost?, _ places: [RankPlace?]
+    _ launcher: LaunchedProcess, _ heard: [Int32], _ texts: [LauncherText], _ places: [RankPlace?]
   ) throws -> Never {
     if isAtOnce(heard) {
       // A launcher that was ended itself may have left some.
       for place in places.compactMap(\.self) { kill(place.process, SIGKILL) }
       exit(128 + heard[0])
     }
-    if let lost {
+    if let lost = texts.lazy.compactMap(\.lost).first {
       let rank = lost.rank ?? lost.process.flatMap { process in places.firstIndex { $0?.process == process } }
       let place = rank.flatMap { places.indices.contains($0) ? places[$0] : nil }
       throw BackendError.ranks(
@@ -107,6 +107,8 @@ struct RankLauncher {
         case .signal(let signal): 128 + signal
         case nil: Int32(0)
         }
+      // Words that were not understood are the user's to read.
+      for text in texts { standardError(text.withheld) }
       throw BackendError.ranks(.launcherFailed(program: program, status: status))
     }
     let isKeyboard = known == .interrupted && heard.first == SIGINT

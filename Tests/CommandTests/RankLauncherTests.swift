@@ -105,6 +105,19 @@ import Testing
     #expect(output.err.contains(says), "\(output.err)")
   }
 
+  /// An older MPICH names no process.
+  @Test func `a launcher that fails in words of its own is heard`() throws {
+    try inTemporaryFolder { folder in
+      let ruler = String(repeating: "=", count: 80)
+      let script = "#!/bin/sh\ncat <<END\n\(ruler)\n=   BAD TERMINATION\n=   EXIT CODE: 9\n\(ruler)\nEND\nexit 9\n"
+      try AtomicFile.write(script, to: folder + "/mpirun", overwriting: false)
+      chmod(folder + "/mpirun", 0o755)
+      let output = try Executable.run(arguments, environment: ["CHEXNET_MPIRUN": folder + "/mpirun"])
+      #expect(output.status == 69)
+      #expect(output.err.contains("EXIT CODE: 9") && output.err.contains("mpirun ended with status 9"), "\(output.err)")
+    }
+  }
+
   @Test func `a number of ranks that is none is a usage error`() throws {
     for number in ["0", "-1", "x", "5000"] {
       #expect(try Executable.run(arguments.dropLast() + [number]).status == 64)
@@ -112,7 +125,7 @@ import Testing
   }
 }
 
-/// The words of launchers, as those of this machine and Open MPI 5 have said them.
+/// The words of launchers: as those of this machine have said them, and of Open MPI 5 (PRRTE) as its users report them.
 @Suite struct LauncherTextTests {
   private static let openMPI4 = """
     --------------------------------------------------------------------------
