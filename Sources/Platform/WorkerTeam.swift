@@ -1,4 +1,5 @@
 import CPlatform
+import Foundation
 import Synchronization
 
 /// A fixed number of threads that start and end each piece of work together, some microseconds apart at the most.
@@ -56,7 +57,11 @@ public final class HugeMemory {
     get { missing.withLock { $0 } }
     set { missing.withLock { $0 = newValue } }
   }
-  private static let missing = Mutex<@Sendable (Int) -> Never> { fatalError("no memory for \($0) bytes") }
+  private static let missing = Mutex<@Sendable (Int) -> Never> { bytes in
+    let diagnosis = PlatformError.outOfMemory(bytes: bytes).diagnosis
+    FileHandle.standardError.write(Data("error: \(diagnosis.message)\n".utf8))
+    exit(diagnosis.exit.rawValue)
+  }
 
   /// Ends the process by `whenMissing` where the system has no memory left, as every allocation in Swift does.
   public init(bytes: Int) {

@@ -32,14 +32,20 @@ struct RankLauncher {
   func run() throws -> Never {
     let folder = NSTemporaryDirectory() + "chexnet-ranks-\(getpid())"
     try createFolder(folder)
+    let launcher: LaunchedProcess
     // Whatever asks us to stop is taken below, between two looks at the launcher.
     var signals = sigset_t()
     sigemptyset(&signals)
     for number in Self.signals { sigaddset(&signals, number) }
     pthread_sigmask(SIG_BLOCK, &signals, nil)
-    let launcher = try LaunchedProcess(
-      program: program, arguments: ["-n", "\(count)", Self.executable] + Self.argumentsOfRanks,
-      environment: environment(folder))
+    do {
+      launcher = try LaunchedProcess(
+        program: program, arguments: ["-n", "\(count)", Self.executable] + Self.argumentsOfRanks,
+        environment: environment(folder))
+    } catch {
+      try? FileManager.default.removeItem(atPath: folder)
+      throw error
+    }
     var heard: [Int32] = []
     var told = 0
     var texts: [LaunchedProcess.Stream: LauncherText] = [:]
@@ -76,9 +82,15 @@ struct RankLauncher {
       return true
     }
     // One that has a place listens.
-    guard let place = (0..<count).lazy.compactMap({ RankPlace(rank: $0, in: folder) }).first else { return false }
-    kill(place.process, SIGUSR1)
-    return true
+    return (0..<count).contains { rank in RankPlace(rank: rank, in: folder).map { Self.send(SIGUSR1, to: $0) } ?? false
+    }
+  }
+
+  /// Sends a rank a signal; false where it has ended, and its number may be another's.
+  @discardableResult
+  private static func send(_ signal: Int32, to place: RankPlace) -> Bool {
+    let executable = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(place.process)/exe")
+    return executable == Self.executable && kill(place.process, signal) == 0
   }
 
   private func isAtOnce(_ heard: [Int32]) -> Bool { heard.count > 1 || !(heard.isEmpty || savesOnSignal) }
@@ -88,7 +100,7 @@ struct RankLauncher {
   ) throws -> Never {
     if isAtOnce(heard) {
       // A launcher that was ended itself may have left some.
-      for place in places.compactMap(\.self) { kill(place.process, SIGKILL) }
+      for place in places.compactMap(\.self) { Self.send(SIGKILL, to: place) }
       exit(128 + heard[0])
     }
     if let lost = texts.lazy.compactMap(\.lost).first {

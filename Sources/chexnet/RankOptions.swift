@@ -23,8 +23,8 @@ struct RankOptions: ParsableArguments {
     if !(commTimeout >= 1) { throw ValidationError("--comm-timeout needs at least 1, found \(commTimeout).") }
   }
 
-  /// Starts other processes where `--ranks` says so; joins them, if there are any, and does `body`. Process 0 tells what all have in common; what one process has alone it tells itself, and
-  /// ends the others.
+  /// Starts other processes where `--ranks` says so, and leaves as they do. Else joins them, if there are any, and does `body`: process 0 tells what all
+  /// have in common; what one process has alone it tells itself, and ends the others.
   /// `savesOnSignal`: whether `body` ends by itself when a signal asks for it.
   func join(savesOnSignal: Bool = false, _ body: (any Collective) throws -> Void) throws {
     if let ranks, ranks > 1 { try RankLauncher(count: ranks, savesOnSignal: savesOnSignal).run() }
