@@ -49,7 +49,7 @@ extension TrainingLoop {
   /// leaves the epoch with all its steps done: the run goes on with its validation. Of several processes each predicts a part, and all stop only
   /// behind it; what is made of the logits is one process's arithmetic.
   private mutating func validate() throws(TrainingError) -> (loss: Double, scores: Scores) {
-    predictor.load(state.chosenWeights)
+    do { try predictor.load(state.chosenWeights) } catch { throw .cause(error) }
     jobEnd?.stepped(in: .zero)
     let classes = checkpoint.metadata.classes.count
     // Of each image its logits, and whether it was seen; what others predict is 0 until all is summed.

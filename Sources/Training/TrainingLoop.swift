@@ -91,7 +91,7 @@ struct TrainingLoop {
     let images = state.images ?? state.step * stepSize
     (self.state.images, self.state.step) = (images, (images + stepSize - 1) / stepSize)
     keepsLastState = isPlanned(state)
-    session.load(state.weights)
+    do { try session.load(state.weights) } catch { throw .cause(error) }
     session.load(state.moments)
     if synchronizes { session.synchronizeBatchNorm(over: ranks.collective) }
     metrics = try run.metrics(epochs: state.epoch)

@@ -12,7 +12,7 @@ import Testing
     let (weights, images) = (network.weights(), try network.images())
     func infer(_ order: [Int], threads: Int) throws -> [Float] {
       let session = CPUBackend(threads: threads, precision).makeSession(plan)
-      session.load(weights)
+      try session.load(weights)
       let size = images.shape.count
       let pixels = order.flatMap { images.pixels[$0 * size..<($0 + 1) * size] }
       return try session.infer(

@@ -26,7 +26,7 @@ private func cpuSession(_ plan: Plan, threads: Int = 2, level: InstructionSet = 
     let results = try runs.map { threads, isMemoryEfficient in
       let backend = CPUBackend(threads: threads, precision, isMemoryEfficient: isMemoryEfficient)
       let session = backend.makeSession(plan)
-      session.load(weights)
+      try session.load(weights)
       for _ in 0..<2 {
         _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
         _ = try session.apply(

@@ -23,7 +23,7 @@ private final class WrongSession: Session {
     return values
   }
 
-  func load(_ weights: Weights) { session.load(weights) }
+  func load(_ weights: Weights) throws(BackendError) { try session.load(weights) }
   func load(_ moments: OptimizerMoments) { session.load(moments) }
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double { try session.apply(step) }
   func synchronizeBatchNorm(over collective: any Collective) { session.synchronizeBatchNorm(over: collective) }
@@ -117,7 +117,7 @@ private struct WrongBackend: Backend {
     let expected = try exact.accumulate(
       images.pixels.map { Double($0) }, count: images.count, labels: labels, weights: nil, lossScale: 0.1)
     func error(of session: any Session) throws -> Double {
-      session.load(weights)
+      try session.load(weights)
       let outcome = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
       return zip(outcome.logits, expected.tape.logits).reduce(0) { $0 + ($1.1 - Double($1.0)) * ($1.1 - Double($1.0)) }
         .squareRoot()

@@ -30,7 +30,7 @@ import Testing
     let trained = plan.layout.trainedCount
     @Sendable func session() throws -> any Session {
       let session = try backend(named: name, pool: ThreadPool(threads: 1)).makeSession(plan)
-      session.load(weights)
+      try session.load(weights)
       return session
     }
     // Rank 1 has no images; alone, rank 0 has.
@@ -112,7 +112,7 @@ import Testing
     let (pixels, labels) = (batch.0.pixels, batch.1.labels)
     return try ThreadGroup.run(shares.count) { collective in
       let session = try make(plan)
-      session.load(weights)
+      try session.load(weights)
       session.synchronizeBatchNorm(over: collective)
       let first = shares[..<collective.rank].reduce(0, +)
       let own = first..<first + shares[collective.rank]

@@ -101,7 +101,7 @@ struct RecipeRun: CustomTestStringConvertible {
     let plan = try Plan(
       network.architecture, mode: .training, batchSize: 3, height: network.height, width: network.width)
     let session = CPUBackend(threads: 2).makeSession(plan)
-    session.load(try network.session(Float.self, mode: .training).readWeights())
+    try session.load(network.session(Float.self, mode: .training).readWeights())
     let images = try network.images(Float.self)
     let size = images.count / 3
     let (losses, norms) = try train(run) { part, labels, weights, scale in
@@ -125,7 +125,7 @@ struct RecipeRun: CustomTestStringConvertible {
       network.architecture, mode: .training, batchSize: 3, height: network.height, width: network.width)
     let backend = try backend(named: device, pool: ThreadPool(threads: 2))
     var session = try backend.makeSession(plan)
-    session.load(try network.session(Float.self, mode: .training).readWeights())
+    try session.load(network.session(Float.self, mode: .training).readWeights())
     let images = ImageBatch(count: 3, shape: plan.image, pixels: try network.images(Float.self))
     func step(_ scope: OptimizerScope) throws -> (Weights, OptimizerMoments) {
       _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
@@ -146,7 +146,7 @@ struct RecipeRun: CustomTestStringConvertible {
     // The frozen gradients are gone: the next step of the whole network is that of a session which never saw them.
     let next = try step(.network)
     session = try backend.makeSession(plan)
-    session.load(frozenWeights)
+    try session.load(frozenWeights)
     session.load(frozenMoments)
     #expect(try step(.network) == next)
   }

@@ -9,7 +9,7 @@ extension Precision {
   }
 
   /// Bytes of a value.
-  var size: Int {
+  public var size: Int {
     switch self {
     case .fp32: MemoryLayout<Float>.size
     case .bf16: MemoryLayout<ck_bf16>.size

@@ -1,60 +1,18 @@
-/// The plan as the fused engine walks it: blocks of slabs with a stem in front, transitions between and a head behind.
+/// The fused plan, and what of it depends on how the CPU's kernels read.
 struct CPUPlan {
-  struct Block {
-    let height: Int
-    let width: Int
-    /// All channels at the end of the block.
-    let slabs: ChannelSlabs
-    /// Slabs that enter it.
-    let inputSlabs: Int
-    /// What each layer adds.
-    let growth: ChannelSlabs
-    let bottleneck: ChannelSlabs
-    let layers: [DenseLayer]
-    /// What follows it, but for the last.
-    let transition: Transition?
-
-    var area: Int { height * width }
-    /// Slabs that enter `layer`.
-    func inputSlabs(of layer: Int) -> Int { inputSlabs + layer * growth.count }
-  }
+  typealias Block = FusedPlan.Block
 
   let precision: Precision
-  let stem: Stem
-  let blocks: [Block]
-  let head: Head
+  private let fused: FusedPlan
 
   init(_ plan: Plan, _ precision: Precision) {
     self.precision = precision
-    var stems: [Stem] = []
-    var heads: [Head] = []
-    var transitions: [Transition] = []
-    var layers = [[DenseLayer]](repeating: [], count: plan.architecture.blockSizes.count)
-    for operation in plan.operations {
-      switch operation {
-      case .stem(let stem): stems.append(stem)
-      case .denseLayer(let layer): layers[layer.block].append(layer)
-      case .transition(let transition): transitions.append(transition)
-      case .head(let head): heads.append(head)
-      case .loss: break
-      }
-    }
-    guard let stem = stems.first, let head = heads.first else { preconditionFailure("a plan has a stem and a head") }
-    self.stem = stem
-    self.head = head
-    let growth = ChannelSlabs(plan.architecture.growthRate)
-    let bottleneck = ChannelSlabs(plan.architecture.bottleneckFeatures)
-    blocks = layers.indices.map { block in
-      let input = block == 0 ? stem.output : transitions[block - 1].output
-      var slabs = ChannelSlabs(input.channels)
-      let inputSlabs = slabs.count
-      for _ in layers[block] { slabs.append(plan.architecture.growthRate) }
-      return Block(
-        height: input.height, width: input.width, slabs: slabs, inputSlabs: inputSlabs, growth: growth,
-        bottleneck: bottleneck, layers: layers[block],
-        transition: block < transitions.count ? transitions[block] : nil)
-    }
+    fused = FusedPlan(plan)
   }
+
+  var stem: Stem { fused.stem }
+  var blocks: [Block] { fused.blocks }
+  var head: Head { fused.head }
 
   /// Values of an image with its border of 3, interleaved; some more, because the weight gradient reads depths in eights
   /// and pairs of pixels.

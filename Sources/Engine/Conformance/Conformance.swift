@@ -70,7 +70,7 @@ public enum Conformance {
     of backend: some Backend, from expected: Expectation
   ) throws(BackendError) -> [Deviation] {
     let session = try backend.makeSession(expected.plan)
-    session.load(expected.weights)
+    try session.load(expected.weights)
     let bounds = Bounds(backend.precision)
     switch expected.plan.mode {
     case .inference: return try inference(session, expected, bounds)

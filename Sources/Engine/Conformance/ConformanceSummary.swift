@@ -20,25 +20,40 @@ extension Conformance {
   /// Runs the quick cases on every precision and instruction set that the fused engine has on this machine.
   public static func summaries(pool: ThreadPool) throws(BackendError) -> [Summary] {
     var results: [Summary] = []
-    let expectations = try quickCases(.fp32).map { case_ throws(BackendError) in try Expectation(case_, pool: pool) }
+    let expectations = try quickExpectations(pool: pool)
     for level in InstructionSet.available {
       for precision in Precision.allCases {
         let backend = CPUBackend(threads: pool.threads, precision, level: level)
-        let wanted = Set(quickCases(precision).map(\.description))
-        var (count, worst, failures) = (0, 0.0, [String]())
-        for expected in expectations where wanted.contains(expected.conformanceCase.description) {
-          count += 1
-          for deviation in try deviations(of: backend, from: expected) {
-            let share = deviation.value / deviation.bound
-            if !worst.isNaN && !(share <= worst) { worst = share }
-            if !deviation.isWithinBound { failures.append("\(expected.conformanceCase): \(deviation)") }
-          }
-        }
         results.append(
-          Summary(name: "\(precision.rawValue) on \(level.title)", cases: count, worst: worst, failures: failures))
+          try summary(of: backend, named: "\(precision.rawValue) on \(level.title)", over: expectations))
       }
     }
     return results
+  }
+
+  /// What the textbook says of the quick cases; `mode`: of those in that mode alone.
+  public static func quickExpectations(
+    mode: Plan.Mode? = nil, pool: ThreadPool
+  ) throws(BackendError) -> [Expectation] {
+    try quickCases(.fp32).filter { mode == nil || $0.mode == mode }
+      .map { case_ throws(BackendError) in try Expectation(case_, pool: pool) }
+  }
+
+  /// Runs those of the cases on `backend` that are for its precision.
+  public static func summary(
+    of backend: some Backend, named name: String, over expectations: [Expectation]
+  ) throws(BackendError) -> Summary {
+    let wanted = Set(quickCases(backend.precision).map(\.description))
+    var (count, worst, failures) = (0, 0.0, [String]())
+    for expected in expectations where wanted.contains(expected.conformanceCase.description) {
+      count += 1
+      for deviation in try deviations(of: backend, from: expected) {
+        let share = deviation.value / deviation.bound
+        if !worst.isNaN && !(share <= worst) { worst = share }
+        if !deviation.isWithinBound { failures.append("\(expected.conformanceCase): \(deviation)") }
+      }
+    }
+    return Summary(name: name, cases: count, worst: worst, failures: failures)
   }
 
   /// Images/s of inference by DenseNet-121 at 224 in batches of `batch` of noise, the median of some batches after two.
@@ -46,7 +61,7 @@ extension Conformance {
     var speed = ConformanceCase.published(ConformanceCase.densenet121, 224, batch)
     speed.mode = .inference
     let (session, images) = (try backend.makeSession(try speed.plan()), try speed.images())
-    session.load(speed.weights())
+    try session.load(speed.weights())
     var times: [Double] = []
     let clock = ContinuousClock()
     for _ in 0..<9 {

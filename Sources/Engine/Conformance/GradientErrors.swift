@@ -21,7 +21,7 @@ extension Conformance {
     of backend: some Backend, from expected: Expectation
   ) throws(BackendError) -> [GradientError] {
     let session = try backend.makeSession(expected.plan)
-    session.load(expected.weights)
+    try session.load(expected.weights)
     _ = try session.accumulateGradients(
       expected.images, labels: expected.conformanceCase.labels, weights: nil, lossScale: Expectation.lossScale)
     let (found, wholeSize) = (try gradients(of: session), norm(expected.gradients[...]))

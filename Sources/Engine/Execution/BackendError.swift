@@ -13,6 +13,8 @@ public enum BackendError: DiagnosedError, Equatable {
   case library(PlatformError)
   /// The loss, a gradient or a weight is not a finite number; nothing was updated.
   case notFinite(what: String)
+  /// Of a device other than the processor.
+  case device(DeviceFault)
   /// Between processes that work together.
   case ranks(RankFault)
 
@@ -41,6 +43,7 @@ public enum BackendError: DiagnosedError, Equatable {
         message: "device “\(name.printable)” computes in fp32, not in \(precision.rawValue)",
         hint: "use --device cpu, or --precision fp32")
     case .library(let error): error.diagnosis
+    case .device(let fault): fault.diagnosis
     case .ranks(let fault): fault.diagnosis
     case .notFinite(let what):
       Diagnosis(

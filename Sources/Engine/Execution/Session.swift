@@ -30,6 +30,23 @@ public struct ImageBatch: Sendable {
     storage = .images(images, tables)
   }
 
+  /// One by one.
+  public var images: [ImagePixels] {
+    switch storage {
+    case .values(let values):
+      (0..<count).map { .values(Array(values[$0 * shape.count..<($0 + 1) * shape.count])) }
+    case .images(let images, _): images
+    }
+  }
+
+  /// What bytes among the images stand for; nil where there can be none.
+  public var tables: PixelTables? {
+    switch storage {
+    case .values: nil
+    case .images(_, let tables): tables
+    }
+  }
+
   /// N·C·H·W values; of bytes they are made each time, by several threads.
   public var pixels: [Float] {
     switch storage {
@@ -55,6 +72,11 @@ public struct Inference: Sendable {
   public let logits: [Float]
   /// The classifier's feature maps, `[N, C, H, W]`; empty unless asked for.
   public let features: [Float]
+
+  public init(logits: [Float], features: [Float]) {
+    self.logits = logits
+    self.features = features
+  }
 }
 
 /// Labels of N images for L findings.
@@ -100,7 +122,7 @@ public protocol Session: AnyObject {
   var memoryBytes: Int? { get }
 
   /// Replaces the weights and running statistics. Moments and gradients stay.
-  func load(_ weights: Weights)
+  func load(_ weights: Weights) throws(BackendError)
 
   /// A copy of the weights and running statistics.
   func readWeights() -> Weights

@@ -82,13 +82,15 @@ public final class Predictor {
     } catch {
       preconditionFailure("every error of these floors is diagnosed: \(error)")
     }
-    session.load(checkpoint.weights)
     self.checkpoint = checkpoint
     self.pool = pool
+    try load(checkpoint.weights)
   }
 
   /// Replaces the weights by others of the same architecture.
-  public func load(_ weights: Weights) { session.load(weights) }
+  public func load(_ weights: Weights) throws(EvaluationError) {
+    do { try session.load(weights) } catch { throw .cause(error) }
+  }
 
   /// Calls `body` with the index and the prediction of each image of `dataset`, in order. The next batch is decoded while the
   /// network runs.

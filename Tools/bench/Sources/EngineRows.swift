@@ -61,7 +61,7 @@ extension Settings {
     let network = try network()
     let plan = try Plan(network, mode: mode, batchSize: batch, height: imageSize, width: imageSize)
     let session = try backend.makeSession(plan)
-    session.load(Weights(initializing: network, seed: 1))
+    try session.load(Weights(initializing: network, seed: 1))
     return session
   }
 

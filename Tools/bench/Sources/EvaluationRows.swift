@@ -39,7 +39,7 @@ extension Settings {
         network, mode: .inference, batchSize: Self.evaluationBatch, height: imageSize, width: imageSize)
       for checkpoint in checkpoints {
         let session = try backend.makeSession(plan)
-        session.load(checkpoint.weights)
+        try session.load(checkpoint.weights)
         for batch in batches {
           let images = ImageBatch(batch.images, shape: plan.image, tables: dataset.preparation.tables)
           _ = try session.infer(images, keepingFeatures: false)

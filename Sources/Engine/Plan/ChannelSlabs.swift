@@ -2,19 +2,19 @@ import CKernels
 
 /// Which channels lie in which slab of 32: every producer (a stem, a transition, a dense layer) begins a slab of its own, so that joining
 /// is no more than a longer list.
-struct ChannelSlabs: Equatable {
+public struct ChannelSlabs: Equatable, Sendable {
   /// Channels of a slab.
-  static let lanes = Int(CK_LANES)
+  public static let lanes = Int(CK_LANES)
 
   /// The channels of each slab, at most 32; the lanes behind them are zero.
-  private(set) var slabs: [Range<Int>] = []
+  public private(set) var slabs: [Range<Int>] = []
 
-  init(_ channels: Int) { append(channels) }
+  public init(_ channels: Int) { append(channels) }
 
-  var count: Int { slabs.count }
-  var lanes: Int { slabs.count * Self.lanes }
+  public var count: Int { slabs.count }
+  public var lanes: Int { slabs.count * Self.lanes }
 
-  mutating func append(_ channels: Int) {
+  public mutating func append(_ channels: Int) {
     let first = slabs.last?.upperBound ?? 0
     for start in stride(from: first, to: first + channels, by: Self.lanes) {
       slabs.append(start..<min(start + Self.lanes, first + channels))
