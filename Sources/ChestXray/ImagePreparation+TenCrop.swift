@@ -1,3 +1,5 @@
+import Tensors
+
 extension ImagePreparation {
   /// Throws `preprocessing` where a radiograph cannot be shown as `augmentation` wants it: several crops are cut out of an image whose short
   /// side was resized, and are no larger than it.
@@ -5,7 +7,9 @@ extension ImagePreparation {
     guard augmentation.viewCount > 1 else { return }
     guard case .centerCrop(let resize, let crop) = preprocessing.geometry, crop <= resize else {
       throw .preprocessing(
-        reason: "\(augmentation.viewCount) crops need a preprocessing that resizes the short side and crops no more than that")
+        reason:
+          "\(augmentation.viewCount) crops need a preprocessing that resizes the short side and crops no more than that"
+      )
     }
   }
 
@@ -18,20 +22,22 @@ extension ImagePreparation {
     let image = preprocessing.channels == 1 ? radiograph.gray : radiograph
     let (width, height) = Self.resizedSides(width: image.width, height: image.height, short: resize)
     let whole = PixelBox(x: 0, y: 0, width: image.width, height: image.height)
-    var parts: [(box: PixelBox, image: Radiograph)] = []
+    var parts: [(box: PixelBox, planes: [UInt8])] = []
     return Self.tenCrops(width: width, height: height, size: size).prefix(count).map { crop in
       // Only the parts are resized: a strip's long side can be far larger than any image that is worth making.
-      let part =
-        parts.first { $0.box == crop.box }?.image
+      // A crop and its mirror image share them.
+      let planes =
+        parts.first { $0.box == crop.box }?.planes
         ?? Resampling.resize(image, box: whole, width: width, height: height, part: crop.box)
-      parts.append((crop.box, part))
-      let planes = part.planes(left: 0, top: 0, width: size, height: size, mirrored: crop.isMirrored)
+        .planes(left: 0, top: 0, width: size, height: size)
+      parts.append((crop.box, planes))
       func across(_ pixels: Int) -> Double { Double(pixels * image.width) / Double(width) }
       func down(_ pixels: Int) -> Double { Double(pixels * image.height) / Double(height) }
       let window = CropWindow(
         x: across(crop.box.x), y: down(crop.box.y), width: across(size), height: down(size),
         isMirrored: crop.isMirrored)
-      return PreparedImage(pixels: .bytes(planes), window: window)
+      let mirrored = ImageWindow(bytes: planes, width: size, height: size, isMirrored: true)
+      return PreparedImage(pixels: crop.isMirrored ? .window(mirrored) : .bytes(planes), window: window)
     }
   }
 

@@ -92,7 +92,9 @@ public struct ImagePreparation: Sendable {
   }
 
   /// The values of `image`, which this prepared, as the network's first layer makes them: `valueCount`, channel, row, column.
-  public func values(_ image: PreparedImage) -> [Float] { tables.values(image.pixels, count: valueCount) }
+  public func values(_ image: PreparedImage) -> [Float] {
+    tables.values(image.pixels, height: size, width: size)
+  }
 
   private func prepare(_ radiograph: Radiograph, _ decision: Augmentation.Decision) -> PreparedImage {
     let cut = cut(width: radiograph.width, height: radiograph.height, decision)

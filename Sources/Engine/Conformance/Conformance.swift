@@ -29,8 +29,8 @@ public enum Conformance {
     let images: ImageBatch
     /// `[N, L]`, in the case's mode.
     let logits: [Double]
-    /// Inference's, `[N, C, H, W]`.
-    var features: [Double] = []
+    /// `[N, C, H, W]`, in the case's mode.
+    let features: [Double]
     /// Training's: the loss, the trained parameters' gradients, and all values behind the step's forward pass.
     var lossSum = 0.0
     var gradients: [Double] = []
@@ -38,26 +38,27 @@ public enum Conformance {
 
     static let lossScale = 0.1
 
-    /// Runs the textbook on `pool`'s threads, with the case's weights or others.
+    /// Runs the textbook on `pool`'s threads, with the case's weights and images or others.
     public init(
-      _ conformanceCase: ConformanceCase, weights: Weights? = nil, pool: ThreadPool
+      _ conformanceCase: ConformanceCase, weights: Weights? = nil, images: ImageBatch? = nil, pool: ThreadPool
     ) throws(BackendError) {
       self.conformanceCase = conformanceCase
       plan = try conformanceCase.plan()
       self.weights = weights ?? conformanceCase.weights()
-      images = try conformanceCase.images()
+      if let images { self.images = images } else { self.images = try conformanceCase.images() }
       let reference = ReferenceSession<Double>(plan, pool: pool)
       reference.load(self.weights)
-      let pixels = images.pixels.map { Double($0) }
+      let pixels = self.images.pixels.map { Double($0) }
       switch plan.mode {
       case .inference:
-        let found = try reference.forward(pixels, count: images.count)
+        let found = try reference.forward(pixels, count: self.images.count)
         logits = found.logits
         features = found.features.values
       case .training:
         let found = try reference.accumulate(
-          pixels, count: images.count, labels: conformanceCase.labels, weights: nil, lossScale: Self.lossScale)
+          pixels, count: self.images.count, labels: conformanceCase.labels, weights: nil, lossScale: Self.lossScale)
         logits = found.tape.logits
+        features = found.tape.features.values
         lossSum = found.lossSum
         gradients = reference.accumulatedGradients
         values = reference.values

@@ -58,7 +58,7 @@ public struct ImageBatch: Sendable {
         ThreadPool().forEach(count) { image in
           // Each image has a part to itself.
           let part = UnsafeMutableBufferPointer(rebasing: planes[image * size..<(image + 1) * size])
-          tables.write(images[image], into: part)
+          tables.write(images[image], height: shape.height, width: shape.width, into: part)
         }
         initialized = count * size
       }
