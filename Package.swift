@@ -13,6 +13,8 @@ let package = Package(
     .executable(name: "chexnet", targets: ["chexnet"]),
     // What tests preload into it. As a product it is built beside it, by what builds everything.
     .library(name: "FaultyDisk", type: .dynamic, targets: ["FaultyDisk"]),
+    // What tests open in the place of NVIDIA's driver.
+    .library(name: "CUDAEmulator", type: .dynamic, targets: ["CUDAEmulator"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -67,6 +69,9 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // 4 · the plan on another device, opened at run time; its kernels are built by Tools/cuda
+    .target(name: "CCUDAKernels", path: "Sources/Accelerators/CUDA/Kernels", sources: ["fatbin.c", "kernel_table.c"]),
+
     // 5 · finetuning
     .target(
       name: "Training", dependencies: ["Evaluation", "Checkpoints", "ChestXray", "Engine"],
@@ -93,6 +98,10 @@ let package = Package(
       swiftSettings: strict
     ),
     .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
+    // Runs the kernels' own sources. Nothing links it: with two copies there would be two devices.
+    .target(
+      name: "CUDAEmulator", path: "Tests/CUDAEmulator",
+      cxxSettings: [.headerSearchPath("."), .headerSearchPath("../../Sources/Accelerators/CUDA/Kernels")]),
     .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -109,5 +118,6 @@ let package = Package(
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
-  cLanguageStandard: .c11
+  cLanguageStandard: .c11,
+  cxxLanguageStandard: .cxx20
 )

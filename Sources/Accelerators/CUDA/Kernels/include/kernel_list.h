@@ -1,0 +1,61 @@
+// Every kernel of the fatbin, once for all who need to know: nvcc, the emulator, and Swift.
+#pragma once
+#include "parameters.h"
+
+// K(name, parameters, threads of a block, blocks a multiprocessor should hold, bytes of dynamic shared memory, tile, C++ class)
+//
+// The class has threads, Shared (whose size is checked against the bytes) and run. Grids, with `tile` pixels a tile:
+//   pointwise_*         ⌈pixels / tile⌉, ⌈outputs / 128⌉
+//   growth_*            ⌈pixels / tile⌉, outputs / 32      min(width, tile + 2) at most the pitch in the name
+//   stem_*              ⌈W/2 rounded up / 16⌉ · ⌈H/2 rounded up / 8⌉, N, ⌈outputs / 64⌉
+//   maximum_pool_*      ⌈pooled pixels / tile⌉, ⌈channels / 64⌉
+//   mean_pool_*         ⌈pooled pixels · channels / 8 / threads⌉
+//   head_mean_*         N, channels / 32
+//   head_classifier     N
+//   reduce_sums         ⌈lanes / 32⌉
+//   normalization       ⌈lanes / threads⌉
+//   pack_*              any: threads stride over the elements
+#define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K)
+
+#define CHEXNET_CUDA_BF16_CONVOLUTIONS(K) \
+    K(pointwise_128_bf16, pointwise_parameters, 128, 2, 66560, 128, Pointwise<128, false>) \
+    K(pointwise_128_normalised_bf16, pointwise_parameters, 128, 2, 66560, 128, Pointwise<128, true>) \
+    K(pointwise_64_bf16, pointwise_parameters, 128, 3, 50176, 64, Pointwise<64, false>) \
+    K(pointwise_64_normalised_bf16, pointwise_parameters, 128, 3, 50176, 64, Pointwise<64, true>) \
+    K(pointwise_32_bf16, pointwise_parameters, 128, 4, 41984, 32, Pointwise<32, false>) \
+    K(pointwise_32_normalised_bf16, pointwise_parameters, 128, 4, 41984, 32, Pointwise<32, true>) \
+    K(growth_256x56_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, false>) \
+    K(growth_256x56_normalised_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, true>) \
+    K(growth_128x28_bf16, growth_parameters, 256, 2, 62976, 128, Growth<128, 28, false>) \
+    K(growth_128x28_normalised_bf16, growth_parameters, 256, 2, 62976, 128, Growth<128, 28, true>) \
+    K(growth_128x130_bf16, growth_parameters, 256, 2, 88576, 128, Growth<128, 130, false>) \
+    K(growth_128x130_normalised_bf16, growth_parameters, 256, 2, 88576, 128, Growth<128, 130, true>) \
+    K(growth_64x66_bf16, growth_parameters, 128, 3, 64000, 64, Growth<64, 66, false>) \
+    K(growth_64x66_normalised_bf16, growth_parameters, 128, 3, 64000, 64, Growth<64, 66, true>) \
+    K(stem_bf16, stem_parameters, 128, 4, 18432, 128, Stem)
+#define CHEXNET_CUDA_FP32_CONVOLUTIONS(K) \
+    K(pointwise_fp32, pointwise_parameters, 128, 2, 26624, 64, PointwiseFP32<false>) \
+    K(pointwise_normalised_fp32, pointwise_parameters, 128, 3, 26624, 64, PointwiseFP32<true>) \
+    K(growth_fp32, growth_parameters, 64, 8, 14336, 64, GrowthFP32<false>) \
+    K(growth_normalised_fp32, growth_parameters, 64, 8, 14336, 64, GrowthFP32<true>) \
+    K(stem_fp32, stem_parameters, 128, 3, 28672, 128, StemFP32)
+#define CHEXNET_CUDA_POOLS(K) \
+    K(maximum_pool_bf16, maximum_pool_parameters, 128, 4, 8192, 64, MaximumPool<uint16_t>) \
+    K(maximum_pool_fp32, maximum_pool_parameters, 128, 4, 8192, 64, MaximumPool<float>) \
+    K(mean_pool_bf16, mean_pool_parameters, 256, 4, 16, 0, MeanPool<uint16_t>) \
+    K(mean_pool_fp32, mean_pool_parameters, 256, 4, 16, 0, MeanPool<float>)
+#define CHEXNET_CUDA_SMALL(K) \
+    K(head_mean_bf16, head_mean_parameters, 128, 4, 16, 0, HeadMean<uint16_t>) \
+    K(head_mean_fp32, head_mean_parameters, 128, 4, 16, 0, HeadMean<float>) \
+    K(head_classifier, head_classifier_parameters, 128, 4, 1024, 0, HeadClassifier) \
+    K(reduce_sums, reduce_sums_parameters, 1024, 1, 24576, 0, ReduceSums) \
+    K(normalization, normalization_parameters, 128, 4, 16, 0, Normalization) \
+    K(pack_convolution_bf16, pack_convolution_parameters, 256, 4, 16, 0, PackConvolution<uint16_t>) \
+    K(pack_convolution_fp32, pack_convolution_parameters, 256, 4, 16, 0, PackConvolution<float>) \
+    K(pack_stem_bf16, pack_stem_parameters, 256, 4, 16, 0, PackStem<uint16_t>) \
+    K(pack_stem_fp32, pack_stem_parameters, 256, 4, 16, 0, PackStem<float>) \
+    K(primitive_matrix, primitive_matrix_parameters, 32, 1, 1024, 0, PrimitiveMatrix) \
+    K(primitive_multiply, primitive_multiply_parameters, 32, 1, 16, 0, PrimitiveMultiply) \
+    K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
+    K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
+    K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle)

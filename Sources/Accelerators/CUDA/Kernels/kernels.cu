@@ -1,0 +1,18 @@
+// Every kernel by its C name: what cuModuleGetFunction finds in the fatbin, and what the emulator runs.
+#include "convolutions_fp32.h"
+#include "growth.h"
+#include "head.h"
+#include "include/kernel_list.h"
+#include "normalization.h"
+#include "packing.h"
+#include "pointwise.h"
+#include "pools.h"
+#include "primitives.h"
+#include "stem.h"
+
+#define DEFINE(name, parameters, kernelThreads, blocks, bytes, tile, ...)                                    \
+    static_assert(sizeof(typename __VA_ARGS__::Shared) == bytes, "kernel_list.h says otherwise: " #name);      \
+    static_assert(__VA_ARGS__::threads == kernelThreads, "kernel_list.h says otherwise: " #name);             \
+    KERNEL(kernelThreads, blocks) name(const parameters p) { __VA_ARGS__::run(p); }
+
+CHEXNET_CUDA_KERNELS(DEFINE)

@@ -1,0 +1,90 @@
+// Batch norm: the tiles' sums become the batch's moments, and those, or the running ones, become scale and shift. All of it in double.
+#pragma once
+#include "channel_map.h"
+
+// A block takes 32 lanes; warp w takes the tiles w, w + 32, …, then the warps are added up in their order. Two passes, so that squares are about
+// the mean of all (Chan, Golub, LeVeque 1979): M = Σ squares + Σ count · (sum/count − mean)².
+struct ReduceSums {
+    static constexpr int threads = 1024, rows = threads / 32;
+    struct Shared {
+        double counts[rows][32], sums[rows][32], squares[rows][32];
+    };
+
+    static DEVICE double total(const double (*parts)[32], int column) {
+        double sum = loadShared(&parts[0][column]);
+        for (int r = 1; r < rows; r++) sum += loadShared(&parts[r][column]);
+        return sum;
+    }
+
+    static DEVICE void run(const reduce_sums_parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int column = threadIdx.x % 32, row = threadIdx.x / 32, lane = blockIdx.x * 32 + column;
+        const float4* tiles = reinterpret_cast<const float4*>(p.sums) + lane;  // count, sum, squares
+
+        double count = 0, sum = 0;
+        for (int i = row; when(i < p.tiles); i += rows) {
+            const float4 tile = loadGlobal(tiles + int64_t(i) * p.lanes);
+            if (!(tile.x > 0)) continue;
+            count += double(tile.x);
+            sum += double(tile.y);
+        }
+        storeShared(&shared.counts[row][column], count);
+        storeShared(&shared.sums[row][column], sum);
+        barrier();
+        count = total(shared.counts, column);
+        const double mean = total(shared.sums, column) / count;
+
+        double squares = 0;
+        for (int i = row; when(i < p.tiles); i += rows) {
+            const float4 tile = loadGlobal(tiles + int64_t(i) * p.lanes);
+            if (!(tile.x > 0)) continue;
+            const double difference = double(tile.y) / double(tile.x) - mean;
+            squares += fma(double(tile.x) * difference, difference, double(tile.z));
+        }
+        storeShared(&shared.squares[row][column], squares);
+        barrier();
+        if (row == 0) {
+            storeGlobal(&p.moments[lane].mean, mean);
+            storeGlobal(&p.moments[lane].variance, total(shared.squares, column) / count);
+        }
+    }
+};
+
+// A thread takes a lane.
+struct Normalization {
+    static constexpr int threads = 128;
+    struct Shared {
+        uint32_t unused[4];
+    };
+
+    // (1 − momentum) · running + momentum · batch
+    static DEVICE float moved(float running, double batch, double momentum) {
+        return float(fma(1 - momentum, double(running), momentum * batch));
+    }
+
+    static DEVICE void run(const normalization_parameters& p) {
+        const int lane = blockIdx.x * threads + threadIdx.x;
+        if (!when(lane < p.lanes)) return;
+        const int channel = channelOf(p.map, lane);
+        float scale = 0, shift = 0;
+        if (when(channel >= 0)) {
+            double mean, variance;
+            if (p.moments) {
+                mean = loadGlobal(&p.moments[lane].mean);
+                variance = loadGlobal(&p.moments[lane].variance);
+                const double unbiased = variance * (double(p.count) / double(p.count > 1 ? p.count - 1 : 1));
+                storeGlobal(p.running_mean + channel, moved(loadGlobal(p.running_mean + channel), mean, p.momentum));
+                storeGlobal(p.running_variance + channel, moved(loadGlobal(p.running_variance + channel), unbiased, p.momentum));
+            } else {
+                mean = double(loadGlobal(p.running_mean + channel));
+                variance = double(loadGlobal(p.running_variance + channel));
+            }
+            const double factor = double(loadGlobal(p.scale + channel)) * (1 / sqrt(variance + p.epsilon));
+            scale = float(factor);
+            shift = float(fma(-mean, factor, double(loadGlobal(p.shift + channel))));
+        }
+        storeGlobal(&p.affine[lane].scale, scale);
+        storeGlobal(&p.affine[lane].shift, shift);
+        if (p.shifts) storeGlobal(p.shifts + lane, shift);
+    }
+};

@@ -1,0 +1,161 @@
+// Kernels that are wrong in one way each, and one that is right: they test the emulator, and are in no fatbin.
+#pragma once
+#include "device.h"
+
+struct selftest_parameters {
+    uint32_t* data;
+    int32_t count, unused;
+};
+
+#define EMULATOR_SELFTEST_KERNELS(K)                                                        \
+    K(test_right, selftest_parameters, 64, 1, 1024, 64, selftest::Right)                     \
+    K(test_race_shared, selftest_parameters, 64, 1, 1024, 64, selftest::RaceShared)          \
+    K(test_race_warp, selftest_parameters, 64, 1, 1024, 64, selftest::RaceWarp)              \
+    K(test_race_global, selftest_parameters, 64, 1, 1024, 64, selftest::RaceGlobal)          \
+    K(test_in_flight, selftest_parameters, 64, 1, 1024, 64, selftest::InFlight)              \
+    K(test_left_in_flight, selftest_parameters, 64, 1, 1024, 64, selftest::LeftInFlight)     \
+    K(test_divergent_barrier, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentBarrier) \
+    K(test_divergent_warp, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentWarp)    \
+    K(test_deadlock, selftest_parameters, 64, 1, 1024, 64, selftest::Deadlock)               \
+    K(test_outside, selftest_parameters, 64, 1, 1024, 64, selftest::Outside)                 \
+    K(test_outside_shared, selftest_parameters, 64, 1, 1024, 64, selftest::OutsideShared)    \
+    K(test_misaligned, selftest_parameters, 64, 1, 1024, 64, selftest::Misaligned)           \
+    K(test_little_shared, selftest_parameters, 64, 1, 1024, 64, selftest::LittleShared)
+
+namespace selftest {
+
+struct Kernel {
+    static constexpr int threads = 64;
+    struct Shared {
+        uint4 rows[64];
+    };
+};
+using Parameters = selftest_parameters;
+
+// data[i] + 1 = data[i] · 1 + 1 for whole numbers below 256, as 64 a block: through a copy, a barrier, ldmatrix, mma with a diagonal of ones,
+// shared memory, syncWarp and a shuffle, so that every kind of place is met and every one is needed.
+struct Right : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        uint32_t* words = &shared.rows[0].x;
+        const int thread = int(threadIdx.x), lane = thread % 32, first = int(blockIdx.x) * 64;
+        // Words 0 ..< 64: the block's numbers, by 16 of the threads, the other warp's among them.
+        if (lane < 8) {
+            const int quad = thread / 32 * 8 + lane;
+            copyAsync16(&shared.rows[quad ^ 8], p.data + first + 4 * (quad ^ 8), first + 4 * (quad ^ 8) < p.count);
+        }
+        commitCopies();
+        waitCopies<0>();
+        barrier();
+        const uint32_t number = loadShared(words + thread);
+        // Each thread makes a bf16 row of 8 at rows[thread]; of the warp's 32 rows, the four matrices are loaded, and number taken from one.
+        barrier();
+        const uint32_t half = pack(float(number), 0);
+        storeShared(&shared.rows[thread], uint4{half, 0, 0, 0});
+        syncWarp();
+        uint32_t r[4];
+        loadMatrix(r, &shared.rows[thread]);
+        // Lane 4·g + t, t = 0, has of matrix m row g's first two: the numbers of threads 8·m + g.
+        const uint32_t a[4] = {r[0], r[1], r[2], r[3]};
+        // Of depths 2t, 2t + 1 (+ 8) and column g: a one at (0, 0) and at (8, 1).
+        const uint32_t b0 = lane == 0 ? pack(1, 0) : 0, b1 = lane == 4 ? pack(1, 0) : 0;
+        float c[4] = {1, 1, 1, 1};
+        multiply(c, a, b0, b1);
+        // Lanes 4·g have rows g (c[0] column 0, c[1] column 1) and g + 8: numbers 0 + g, 16 + g; 8 + g, 24 + g.
+        // Lane 4·g + 1 is handed them and stores them.
+        float sums[4] = {c[0], c[2], c[1], c[3]};
+        for (int i = 0; i < 4; i++) sums[i] = shuffleXor(sums[i], 1);
+        syncWarp();
+        if (lane % 4 == 1)
+            for (int i = 0; i < 4; i++) storeShared(words + thread / 32 * 128 + 8 * i + lane / 4, uint32_t(sums[i]));
+        barrier();
+        const int i = first + thread;
+        if (when(i < p.count)) storeGlobal(p.data + i, loadShared(words + thread / 32 * 128 + lane));
+    }
+};
+
+struct RaceShared : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        uint32_t* words = &sharedMemory<Shared>().rows[0].x;
+        storeShared(words + threadIdx.x, threadIdx.x);
+        syncWarp();  // orders a warp, not two
+        storeGlobal(p.data + threadIdx.x, loadShared(words + (threadIdx.x ^ 32)));
+    }
+};
+
+struct RaceWarp : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        uint32_t* words = &sharedMemory<Shared>().rows[0].x;
+        storeShared(words + threadIdx.x, threadIdx.x);
+        storeGlobal(p.data + threadIdx.x, loadShared(words + (threadIdx.x ^ 1)));
+    }
+};
+
+// Of two blocks.
+struct RaceGlobal : Kernel {
+    static DEVICE void run(const Parameters& p) { storeGlobal(p.data + threadIdx.x, blockIdx.x); }
+};
+
+struct InFlight : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        copyAsync16(&shared.rows[threadIdx.x], p.data, true);
+        commitCopies();
+        storeGlobal(p.data + 4 + threadIdx.x, loadShared(&shared.rows[threadIdx.x].x));
+        waitCopies<0>();
+    }
+};
+
+struct LeftInFlight : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        copyAsync16(&sharedMemory<Shared>().rows[threadIdx.x], p.data, true);
+        commitCopies();
+        waitCopies<1>();
+    }
+};
+
+struct DivergentBarrier : Kernel {
+    static DEVICE void run(const Parameters&) {
+        if (threadIdx.x < 32) barrier();
+        else
+            barrier();
+    }
+};
+
+struct DivergentWarp : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        if (threadIdx.x % 2) syncWarp();
+        else if (shuffleXor(1, 1) > 1) storeGlobal(p.data, 1u);
+    }
+};
+
+struct Deadlock : Kernel {
+    static DEVICE void run(const Parameters&) {
+        if (threadIdx.x < 40) barrier();
+    }
+};
+
+struct Outside : Kernel {
+    static DEVICE void run(const Parameters& p) { storeGlobal(p.data + p.count + threadIdx.x, 1u); }
+};
+
+struct OutsideShared : Kernel {
+    static DEVICE void run(const Parameters&) { storeShared(&sharedMemory<Shared>().rows[threadIdx.x + 1].x, 1u); }
+};
+
+struct Misaligned : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        storeGlobal(reinterpret_cast<uint4*>(p.data + 4 * threadIdx.x + 1), uint4{});
+    }
+};
+
+struct LittleShared : Kernel {
+    struct Larger {
+        uint4 rows[65];
+    };
+    static DEVICE void run(const Parameters&) { storeShared(&sharedMemory<Larger>().rows[0].x, threadIdx.x); }
+};
+
+}  // namespace selftest
+
+EMULATOR_SELFTEST_KERNELS(DEFINE)
