@@ -71,6 +71,9 @@ let package = Package(
 
     // 4 · the plan on another device, opened at run time; its kernels are built by Tools/cuda
     .target(name: "CCUDAKernels", path: "Sources/Accelerators/CUDA/Kernels", sources: ["fatbin.c", "kernel_table.c"]),
+    .target(
+      name: "Accelerators", dependencies: ["Engine", "Tensors", "Platform", "CCUDAKernels"],
+      exclude: ["CUDA/Kernels"], swiftSettings: strict),
 
     // 5 · finetuning
     .target(
@@ -81,7 +84,7 @@ let package = Package(
     .executableTarget(
       name: "chexnet",
       dependencies: [
-        "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Training", "Accelerators", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     // Measures; nothing depends on it, and `swift build --product chexnet` leaves it out.
@@ -112,6 +115,9 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "AcceleratorsTests", dependencies: ["Accelerators", "CCUDAKernels", "Engine", "Tensors", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["chexnet", "Engine", "Training", "TestSupport", "FaultyDisk"],

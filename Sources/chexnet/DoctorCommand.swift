@@ -1,3 +1,4 @@
+import Accelerators
 import ArgumentParser
 import ChestXray
 import Engine
@@ -13,12 +14,19 @@ struct DoctorCommand: ParsableCommand {
       Compares the engine with the textbook in double precision, for every instruction set and precision that this
       machine has, and measures inference. What it finds faster is what --precision auto takes from then on.
 
-      Example:
+      With --device cuda it does the same on an NVIDIA GPU, whose instructions it compares with their definitions first,
+      and sets the time of each kernel beside the least that its bytes and its arithmetic take.
+
+      Examples:
         chexnet doctor
+        chexnet doctor --device cuda
       """)
 
-  @Option(help: ArgumentHelp("What to look at: cpu.", valueName: "name"))
+  @Option(help: ArgumentHelp("What to look at: cpu, or cuda (cuda:1 is the second GPU).", valueName: "name"))
   var device = "cpu"
+
+  @Flag(help: "Only compare; measure nothing.")
+  var conformanceOnly = false
 
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
   var threads: Int?
@@ -31,12 +39,15 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    guard device == "cpu" || device == "auto" else { throw BackendError.unknownDevice(device, known: ["cpu"]) }
     let (pool, progress) = (ThreadPool(threads: threads), ProgressLine())
+    if isCUDA(device) { return try runCUDA(pool, progress) }
+    guard device == "cpu" || device == "auto" else {
+      throw BackendError.unknownDevice(device, known: ["cpu", "cuda"])
+    }
     progress.show(0, of: 3, "comparing with the textbook")
     let conformance = try Conformance.summaries(pool: pool)
     var speeds: [Precision: Double] = [:]
-    for (index, precision) in Precision.allCases.enumerated() {
+    for (index, precision) in Precision.allCases.enumerated() where !conformanceOnly {
       progress.show(index + 1, of: 3, "measuring \(precision.rawValue)")
       speeds[precision] = try Conformance.inferenceSpeed(CPUBackend(threads: pool.threads, precision))
     }
@@ -46,12 +57,22 @@ struct DoctorCommand: ParsableCommand {
       threads: pool.threads)
     if json { printJSON(report.json) } else { print(report.text, terminator: "") }
     guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }
+    if conformanceOnly { return }
     do {
       try report.measured.save()
     } catch {
       // A read-only home, as in a container: what was found is said all the same.
       standardError("note: the measurement is not kept, so --precision auto stays fp32: \(error)\n")
     }
+  }
+}
+
+extension DoctorCommand {
+  private func runCUDA(_ pool: ThreadPool, _ progress: ProgressLine) throws {
+    let report = try CUDAReport(device, pool: pool, measures: !conformanceOnly) { progress.show($0, of: $1, $2) }
+    progress.clear()
+    if json { printJSON(report.json) } else { print(report.text, terminator: "") }
+    guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }
   }
 }
 
@@ -96,20 +117,17 @@ struct DoctorReport {
       "libraries     " + Self.libraries.map { "\($0.name) \($0.version)" }.joined(separator: ", "), "",
       "arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)",
     ]
-    let width = conformance.map(\.name.count).max() ?? 0
-    for summary in conformance {
-      let name = summary.name.padding(toLength: width, withPad: " ", startingAt: 0)
-      let verdict = summary.failures.isEmpty ? "ok" : "WRONG"
-      lines.append("  \(name)  \(summary.cases) cases  \(decimals(100 * summary.worst, 0)) %  \(verdict)")
-      lines += summary.failures.prefix(5).map { "    " + $0 }
-    }
-    lines += ["", "inference of DenseNet-121 at 224×224, \(threads) threads"]
-    for precision in Precision.allCases {
-      lines.append("  \(precision.rawValue)  \(decimals(measured.speeds[precision, default: 0], 1)) images/s")
+    lines += conformance.lines
+    if !measured.speeds.isEmpty {
+      lines += ["", "inference of DenseNet-121 at 224×224, \(threads) threads"]
+      for precision in Precision.allCases {
+        lines.append("  \(precision.rawValue)  \(decimals(measured.speeds[precision, default: 0], 1)) images/s")
+      }
     }
     lines.append(
       conforms
-        ? "--precision auto takes \(measured.fastest.rawValue) on this machine."
+        ? measured.speeds.isEmpty
+          ? "Nothing was measured." : "--precision auto takes \(measured.fastest.rawValue) on this machine."
         : "The arithmetic is wrong on this machine: do not use its results, and send this report in.")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -121,13 +139,7 @@ struct DoctorReport {
       "instructions": JSONValue(InstructionSet.available.map(\.rawValue)),
       "libraries": .object(JSONObject(Self.libraries.map { ($0.name, .string($0.version)) })),
       "conforms": .bool(conforms),
-      "conformance": .array(
-        conformance.map {
-          [
-            "name": .string($0.name), "cases": JSONValue($0.cases), "worst_share": JSONValue($0.worst),
-            "failures": JSONValue($0.failures),
-          ]
-        }), "threads": JSONValue(threads), "inference": measured.json,
+      "conformance": conformance.json, "threads": JSONValue(threads), "inference": measured.json,
     ]
   }
 }

@@ -13,6 +13,10 @@ enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
     case .fp32: return .fp32
     case .bf16: return .bf16
     case .auto:
+      if isCUDA(device) {
+        standardError("note: computing in bf16, which the GPU's matrix units take\n")
+        return .bf16
+      }
       // Where the textbook runs there is fp32 only.
       guard device == "cpu" || (device == "auto" && CPUBackend.isFast) else { return .fp32 }
       guard let measured = MeasuredPrecision.load() else {

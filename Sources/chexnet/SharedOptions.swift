@@ -5,9 +5,6 @@ import Engine
 import Evaluation
 import Platform
 
-/// The help of every `--device`.
-let deviceHelp = ArgumentHelp("Where to run: \(backendNames.joined(separator: ", ")).", valueName: "name")
-
 /// Where a network runs, and how much of it at a time.
 struct DeviceOptions: ParsableArguments {
   @Option(help: deviceHelp)
@@ -33,8 +30,7 @@ struct DeviceOptions: ParsableArguments {
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
   func backend(_ pool: ThreadPool? = nil) throws(BackendError) -> any Backend {
-    let pool = pool ?? self.pool
-    return try Engine.backend(named: device, pool: pool, precision: precision.resolved(device: device))
+    try chexnet.backend(named: device, pool: pool ?? self.pool, precision: precision.resolved(device: device))
   }
 }
 

@@ -11,3 +11,7 @@ let startsBuiltExecutable: Void = { ChildProcess.program = builtExecutable }()
 /// The library of `Tests/FaultyDisk`, which was built beside it.
 public let builtFaultyDisk = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
   .appendingPathComponent("libFaultyDisk.so").path
+
+/// The stand-in for NVIDIA's driver of `Tests/CUDAEmulator`, which was built beside it.
+public let builtCUDAEmulator = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
+  .appendingPathComponent("libCUDAEmulator.so").path

@@ -1,0 +1,28 @@
+import Engine
+
+/// The fused engine on an NVIDIA GPU: the driver and the kernels that come with this library, and nothing else of CUDA.
+public struct CUDABackend: Backend {
+  public let name: String
+  public let precision: Precision
+  let device: CUDADevice
+
+  /// `name`: `cuda`, or `cuda:1` for the second GPU that the driver shows. Throws `device`.
+  public init(_ name: String, _ precision: Precision = .fp32) throws(BackendError) {
+    self.init(try CUDADevice(named: name), name, precision)
+  }
+
+  /// On a device that is open.
+  init(_ device: CUDADevice, _ name: String = "cuda", _ precision: Precision) {
+    (self.device, self.name, self.precision) = (device, name, precision)
+  }
+
+  public func makeSession(_ plan: Plan) throws(BackendError) -> any Session {
+    guard plan.mode == .inference else {
+      throw .device(
+        .cannot(
+          device: name, what: "train yet: it computes predict, evaluate and heatmap",
+          instead: "train with --device cpu; its checkpoints are the same"))
+    }
+    return try CUDASession(plan, precision, device)
+  }
+}

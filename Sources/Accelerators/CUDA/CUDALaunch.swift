@@ -1,0 +1,42 @@
+import CCUDAKernels
+import Engine
+
+/// One launch of a kernel.
+struct CUDALaunch: CustomStringConvertible {
+  /// What no kernel for the same operation can do without, at the sizes of the batch: what it cannot be faster than.
+  struct Cost {
+    /// Each value read or written once.
+    var bytes = 0.0
+    /// Of the convolution itself.
+    var multiplyAdds = 0.0
+  }
+
+  let kernel: CUDAKernel
+  /// `denseblock1.denselayer2.conv1`.
+  let operation: String
+  /// `128→128 at 2×56×56`.
+  let shapes: String
+  let grid: (x: Int, y: Int, z: Int)
+  let cost: Cost
+  private let parameters: [UInt8]
+
+  /// `parameters`: the struct that the kernel takes.
+  init<Parameters: BitwiseCopyable>(
+    _ kernel: CUDAKernel, _ operation: String, _ shapes: String = "", grid: (Int, Int, Int), cost: Cost = Cost(),
+    _ parameters: Parameters
+  ) {
+    precondition(
+      kernel.parameterBytes == MemoryLayout<Parameters>.size, "\(kernel.name) does not take \(Parameters.self)")
+    (self.kernel, self.operation, self.shapes, self.grid, self.cost) = (kernel, operation, shapes, grid, cost)
+    self.parameters = withUnsafeBytes(of: parameters) { Array($0) }
+  }
+
+  /// Calls `body` with the bytes that the driver copies.
+  func withParameters<Result>(_ body: (UnsafeMutableRawPointer?) -> Result) -> Result {
+    parameters.withUnsafeBytes { body(UnsafeMutableRawPointer(mutating: $0.baseAddress)) }
+  }
+
+  var description: String {
+    "\(operation)\(shapes.isEmpty ? "" : " (\(shapes))") by \(kernel.name)"
+  }
+}

@@ -1,0 +1,99 @@
+import Engine
+
+/// What a GPU can do at the most, by the driver's clocks and NVIDIA's architecture papers.
+struct CUDAPeak {
+  /// Bytes/s of the memory.
+  let bandwidth: Double
+  /// Multiply-adds/s: of the matrix units with fp32 sums for bf16, of the fp32 units for fp32.
+  let multiplyAdds: Double
+
+  /// nil where the driver does not know its clocks.
+  init?(_ device: CUDADevice, _ precision: Precision) {
+    guard let memoryClock = device.attribute(CUDAConstant.memoryClockRate),
+      let bits = device.attribute(CUDAConstant.memoryBusWidth), let clock = device.attribute(CUDAConstant.clockRate),
+      memoryClock > 0, bits > 0, clock > 0
+    else { return nil }
+    // Clocks are in kHz; the memory moves its width twice a cycle.
+    bandwidth = 2 * Double(memoryClock) * 1000 * Double(bits) / 8
+    multiplyAdds = Double(Self.perCycle(device, precision)) * Double(device.multiprocessors) * Double(clock) * 1000
+  }
+
+  /// Of a multiprocessor. NVIDIA's papers on the A100, GA102, Ada, H100, Blackwell and RTX Blackwell architectures: dense bf16 products with fp32
+  /// sums at the full rate of the professional cards, of which some others have a half.
+  private static func perCycle(_ device: CUDADevice, _ precision: Precision) -> Int {
+    switch (precision, device.capability.major, device.capability.minor) {
+    case (.fp32, 8, 0): 64
+    case (.fp32, _, _): 128
+    case (.bf16, 8, 0): 1024
+    case (.bf16, 9, _): 2048
+    case (.bf16, 10, _), (.bf16, 11, _): 4096
+    case (.bf16, _, _): 512
+    }
+  }
+}
+
+/// How long a kernel takes on a device, and how long it must take.
+public struct KernelTiming: Sendable {
+  /// Of the fatbin.
+  public let kernel: String
+  /// `64→128 at 256×56×56`.
+  public let shapes: String
+  /// Launches of this kernel with these shapes in a pass.
+  public let launches: Int
+  public let microseconds: Double
+  /// The time of its bytes at the memory's full speed or of its arithmetic at the units', whichever is longer; nil where the driver does not know its
+  /// clocks.
+  public let floorMicroseconds: Double?
+  /// Whether arithmetic is what is longer.
+  public let isBoundByArithmetic: Bool
+}
+
+/// How fast inference is.
+public struct InferenceTiming: Sendable {
+  public let precision: Precision
+  public let batch: Int
+  /// Of a batch, with its images sent and its logits brought back: the median of some.
+  public let milliseconds: Double
+  public var imagesPerSecond: Double { Double(batch) / milliseconds * 1000 }
+}
+
+extension CUDABackend {
+  /// DenseNet-121 with 14 classes.
+  private static func plan(batch: Int) throws(BackendError) -> Plan {
+    let architecture = DenseNetArchitecture(
+      growthRate: 32, blockSizes: [6, 12, 24, 16], initialFeatures: 64, classCount: 14)
+    return try Plan(architecture, mode: .inference, batchSize: batch, height: 224, width: 224)
+  }
+
+  /// The kernels of a pass of DenseNet-121 over `batch` images of 224×224, by the order in which they come first.
+  public func kernelTimings(batch: Int) throws(BackendError) -> [KernelTiming] {
+    let session = try CUDASession(try Self.plan(batch: batch), precision, device)
+    try session.load(Weights(initializing: session.plan.architecture, seed: 1))
+    let peak = CUDAPeak(device, precision)
+    return try session.launchTimings(batch).map { timing in
+      let bytes = peak.map { timing.launch.cost.bytes / $0.bandwidth * 1e6 }
+      let arithmetic = peak.map { timing.launch.cost.multiplyAdds / $0.multiplyAdds * 1e6 }
+      return KernelTiming(
+        kernel: timing.launch.kernel.name, shapes: timing.launch.shapes, launches: timing.count,
+        microseconds: timing.microseconds, floorMicroseconds: bytes.map { max($0, arithmetic ?? 0) },
+        isBoundByArithmetic: (arithmetic ?? 0) > (bytes ?? 0))
+    }
+  }
+
+  /// Inference by DenseNet-121 on `batch` gray images of 224×224, as bytes.
+  public func inferenceTiming(batch: Int) throws(BackendError) -> InferenceTiming {
+    let session = try CUDASession(try Self.plan(batch: batch), precision, device)
+    try session.load(Weights(initializing: session.plan.architecture, seed: 1))
+    let images = session.noise(batch)
+    var times: [Double] = []
+    let clock = ContinuousClock()
+    // Two to warm up, one of which takes the graph down; then at least twenty, and half a second.
+    while times.count < 22 || (times.count < 1000 && times.dropFirst(2).reduce(0, +) < 500) {
+      let start = clock.now
+      _ = try session.infer(images, keepingFeatures: false)
+      times.append((clock.now - start) / .milliseconds(1))
+    }
+    let measured = times.dropFirst(2).sorted()
+    return InferenceTiming(precision: precision, batch: batch, milliseconds: measured[measured.count / 2])
+  }
+}

@@ -1,0 +1,208 @@
+import CCUDAKernels
+import Engine
+
+/// The forward pass.
+extension CUDANetwork {
+  /// What a pass over `count` images launches, in order; the images' windows, the table and the weights are there.
+  func forwardLaunches(
+    _ device: CUDADevice, at base: DeviceAddress, count: Int, keepingFeatures: Bool
+  ) -> [CUDALaunch] {
+    var pass = ForwardPass(
+      network: self, device: device, places: Addresses(base: base, memory: memory), count: count,
+      keepsFeatures: keepingFeatures)
+    pass.stem()
+    for (index, block) in blocks.enumerated() {
+      for layer in block.layers.indices { pass.denseLayer(layer, of: block, index) }
+      if let transition = block.transition { pass.transition(transition, from: block, to: blocks[index + 1]) }
+    }
+    pass.head()
+    return pass.launches
+  }
+}
+
+/// Collects the launches of one pass.
+private struct ForwardPass {
+  let network: CUDANetwork
+  let device: CUDADevice
+  let places: Addresses
+  let count: Int
+  let keepsFeatures: Bool
+  var launches: [CUDALaunch] = []
+
+  private var precision: Precision { network.precision }
+  private var size: Double { Double(precision.size) }
+  private var isTraining: Bool { network.isTraining }
+  private var sums: DeviceAddress { network.sums.map { places[$0] } ?? 0 }
+
+  /// Where a map's channels begin that follow its first `lanes`.
+  private func slice(_ buffer: CUDANetwork.Buffer, from lanes: Int = 0) -> DeviceAddress {
+    places[buffer] + DeviceAddress(lanes * precision.size)
+  }
+
+  private func shapes(_ inputs: Int, _ outputs: Int, _ height: Int, _ width: Int) -> String {
+    "\(inputs)→\(outputs) at \(count)×\(height)×\(width)"
+  }
+
+  private func tiles(_ pixels: Int, _ kernel: CUDAKernel) -> Int { (pixels + kernel.tile - 1) / kernel.tile }
+
+  /// In training: from a producer's sums to the moments of `lanes` lanes, from lane `first` of `moments` on.
+  private mutating func reduce(
+    _ name: String, tiles: Int, lanes: Int, into moments: CUDANetwork.Buffer?, from first: Int = 0
+  ) {
+    guard let moments else { return }
+    launches.append(
+      CUDALaunch(
+        device.kernel("reduce_sums"), "statistics of \(name)", "\(lanes) lanes of \(tiles) tiles",
+        grid: ((lanes + 31) / 32, 1, 1),
+        reduce_sums_parameters(
+          sums: sums, moments: places[moments] + DeviceAddress(first * MemoryLayout<batch_moments>.stride),
+          tiles: Int32(tiles), lanes: Int32(lanes))))
+  }
+
+  /// In training: the batch norm by the batch.
+  private mutating func normalize(
+    _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, pixels: Int
+  ) {
+    guard let moments else { return }
+    launches.append(
+      network.normalize(normalization, device, places, moments: places[moments], count: pixels))
+  }
+
+  mutating func stem() {
+    let (stem, convolution) = (network.stem, network.stemConvolution)
+    let (lanes, output) = (convolution.outputLanes, stem.convolved)
+    let pixels = count * output.area
+    let tiles = ((output.width + 15) / 16) * ((output.height + 7) / 8)
+    launches.append(
+      CUDALaunch(
+        device.kernel("stem_\(precision.rawValue)"), "conv0",
+        shapes(stem.image.channels, output.channels, output.height, output.width),
+        grid: (tiles, count, (lanes + 63) / 64),
+        cost: CUDALaunch.Cost(
+          bytes: Double(count * stem.image.area) + Double(pixels * lanes) * size,
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel),
+        stem_parameters(
+          images: places[network.windows], table: places[network.table], weight: places[convolution.packed],
+          bias: network.stemNormalization.bias.map { places[$0] } ?? 0, y: places[network.convolved], sums: sums,
+          images_count: Int32(count), channels: Int32(stem.image.channels), height: Int32(stem.image.height),
+          width: Int32(stem.image.width), outputs: Int32(lanes), unused: 0)))
+    reduce("conv0", tiles: tiles * count, lanes: lanes, into: network.stemMoments)
+    normalize(network.stemNormalization, network.stemMoments, pixels: pixels)
+
+    let (block, pooled) = (network.blocks[0], count * stem.output.area)
+    let kernel = device.kernel("maximum_pool_\(precision.rawValue)")
+    launches.append(
+      CUDALaunch(
+        kernel, "pool0", shapes(output.channels, output.channels, stem.output.height, stem.output.width),
+        grid: (self.tiles(pooled, kernel), (lanes + 63) / 64, 1),
+        cost: CUDALaunch.Cost(bytes: Double((pixels + pooled) * lanes) * size),
+        maximum_pool_parameters(
+          x: places[network.convolved], affine: isTraining ? places[network.stemNormalization.affine] : 0,
+          y: places[block.map], sums: sums, images_count: Int32(count), height: Int32(output.height),
+          width: Int32(output.width), channels: Int32(lanes), y_stride: Int32(block.lanes), unused: 0)))
+    reduce("pool0", tiles: self.tiles(pooled, kernel), lanes: lanes, into: block.moments)
+  }
+
+  mutating func denseLayer(_ number: Int, of block: CUDANetwork.Block, _ index: Int) {
+    let layer = block.layers[number]
+    let (height, width, pixels) = (block.plan.height, block.plan.width, count * block.plan.area)
+    normalize(layer.normalization1, block.moments, pixels: pixels)
+    pointwise(
+      layer.convolution1, from: block.map, stride: block.lanes, affine: layer.normalization1,
+      bias: layer.normalization2.bias, to: slice(layer.bottleneck), stride: layer.convolution1.outputLanes,
+      (height, width), moments: layer.moments)
+    normalize(layer.normalization2, layer.moments, pixels: pixels)
+
+    let convolution = layer.convolution2
+    let lanes = convolution.outputLanes
+    let first = block.plan.inputSlabs(of: number) * ChannelSlabs.lanes
+    let kernel = device.growth(pixels: pixels, width: width, outputs: lanes, normalises: isTraining, precision)
+    launches.append(
+      CUDALaunch(
+        kernel, convolution.name, shapes(convolution.inputChannels, convolution.outputChannels, height, width),
+        grid: (tiles(pixels, kernel), lanes / 32, 1),
+        cost: CUDALaunch.Cost(
+          bytes: Double(pixels * (convolution.inputLanes + lanes)) * size,
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel),
+        growth_parameters(
+          x: places[layer.bottleneck], affine: places[layer.normalization2.affine], weight: places[convolution.packed],
+          y: slice(block.map, from: first), sums: sums, pixels: Int32(pixels), height: Int32(height),
+          width: Int32(width), channels: Int32(convolution.inputLanes), outputs: Int32(lanes),
+          y_stride: Int32(block.lanes))))
+    reduce(convolution.name, tiles: tiles(pixels, kernel), lanes: lanes, into: block.moments, from: first)
+  }
+
+  mutating func transition(
+    _ transition: CUDANetwork.Transition, from block: CUDANetwork.Block, to next: CUDANetwork.Block
+  ) {
+    normalize(transition.normalization, block.moments, pixels: count * block.plan.area)
+    let (lanes, pixels) = (block.lanes, count * next.plan.area)
+    let kernel = device.kernel("mean_pool_\(precision.rawValue)")
+    launches.append(
+      CUDALaunch(
+        kernel, transition.normalization.name, shapes(lanes, lanes, next.plan.height, next.plan.width),
+        grid: ((pixels * lanes / 8 + kernel.threads - 1) / kernel.threads, 1, 1),
+        cost: CUDALaunch.Cost(bytes: Double((count * block.plan.area + pixels) * lanes) * size),
+        mean_pool_parameters(
+          x: places[block.map], affine: places[transition.normalization.affine], y: places[transition.pooled],
+          images_count: Int32(count), height: Int32(block.plan.height), width: Int32(block.plan.width),
+          channels: Int32(lanes), x_stride: Int32(lanes), unused: 0)))
+    pointwise(
+      transition.convolution, from: transition.pooled, stride: lanes, affine: nil, bias: nil, to: slice(next.map),
+      stride: next.lanes, (next.plan.height, next.plan.width), moments: next.moments)
+  }
+
+  private mutating func pointwise(
+    _ convolution: CUDANetwork.Convolution, from input: CUDANetwork.Buffer, stride: Int,
+    affine: CUDANetwork.Normalization?, bias: CUDANetwork.Buffer?, to output: DeviceAddress, stride outputStride: Int,
+    _ size: (height: Int, width: Int), moments: CUDANetwork.Buffer?
+  ) {
+    let (pixels, lanes) = (count * size.height * size.width, convolution.outputLanes)
+    let kernel = device.pointwise(pixels: pixels, outputs: lanes, normalises: affine != nil, precision)
+    launches.append(
+      CUDALaunch(
+        kernel, convolution.name,
+        shapes(convolution.inputChannels, convolution.outputChannels, size.height, size.width),
+        grid: (tiles(pixels, kernel), (lanes + 127) / 128, 1),
+        cost: CUDALaunch.Cost(
+          bytes: Double(pixels * (convolution.inputLanes + lanes)) * self.size,
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel),
+        pointwise_parameters(
+          x: places[input], affine: affine.map { places[$0.affine] } ?? 0, weight: places[convolution.packed],
+          bias: bias.map { places[$0] } ?? 0, y: output, sums: sums, pixels: Int32(pixels),
+          channels: Int32(convolution.inputLanes), outputs: Int32(lanes), x_stride: Int32(stride),
+          y_stride: Int32(outputStride))))
+    reduce(convolution.name, tiles: tiles(pixels, kernel), lanes: lanes, into: moments)
+  }
+
+  mutating func head() {
+    guard let block = network.blocks.last else { return }
+    let (head, area) = (network.head, block.plan.area)
+    normalize(network.headNormalization, block.moments, pixels: count * area)
+    let shape = shapes(head.input.channels, head.input.channels, head.input.height, head.input.width)
+    let kept = keepsFeatures ? Double(count * head.input.count * 4) : 0
+    launches.append(
+      CUDALaunch(
+        device.kernel("head_mean_\(precision.rawValue)"), "norm5", shape, grid: (count, block.lanes / 32, 1),
+        cost: CUDALaunch.Cost(bytes: Double(count * area * block.lanes) * size + kept),
+        head_mean_parameters(
+          x: places[block.map], affine: places[network.headNormalization.affine], mean: places[network.mean],
+          features: keepsFeatures ? places[network.features] : 0, map: network.headNormalization.map,
+          area: Int32(area), channels: Int32(block.lanes), x_stride: Int32(block.lanes),
+          rectified: head.hasReLU ? 1 : 0, feature_channels: Int32(head.input.channels), unused: 0)))
+    func value(_ range: Range<Int>) -> DeviceAddress {
+      let first = isTraining ? 0 : network.plan.layout.classifier.lowerBound
+      let values = isTraining ? network.parameters : network.classifier
+      return places[values] + DeviceAddress((range.lowerBound - first) * 4)
+    }
+    launches.append(
+      CUDALaunch(
+        device.kernel("head_classifier"), "classifier", "\(head.input.channels)→\(head.classCount) of \(count)",
+        grid: (count, 1, 1),
+        cost: CUDALaunch.Cost(bytes: Double(count * head.input.channels * 4)),
+        head_classifier_parameters(
+          mean: places[network.mean], weight: value(head.classifierWeight), bias: value(head.classifierBias),
+          logits: places[network.logits], map: network.headNormalization.map, channels: Int32(block.lanes),
+          feature_channels: Int32(head.input.channels), labels: Int32(head.classCount), unused: 0)))
+  }
+}

@@ -1,0 +1,85 @@
+import Engine
+import Platform
+
+/// What `doctor` finds out about a GPU: what it is, whether it computes rightly, and how fast.
+public struct CUDAReport: Sendable {
+  /// What the driver says.
+  public struct Device: Sendable {
+    /// `cuda:0 (NVIDIA H200)`.
+    public let title: String
+    /// `9.0`.
+    public let capability: String
+    public let multiprocessors: Int
+    /// Bytes.
+    public let memory: Int
+    public let freeMemory: Int
+    /// `13.0`: the version of CUDA that the driver speaks.
+    public let driver: String
+    /// The driver's library, as the loader found it.
+    public let library: String
+  }
+
+  public let device: Device
+  /// Of the instructions that the kernels are made of: the name, and how results differ from the definition.
+  public let primitives: [(name: String, failures: [String])]
+  /// Of each precision.
+  public let conformance: [Conformance.Summary]
+  /// Of a bf16 pass over `kernelBatch` images; empty where nothing was measured.
+  public let kernels: [KernelTiming]
+  public let kernelBatch: Int
+  public let inference: [InferenceTiming]
+
+  public var conforms: Bool { primitives.allSatisfy(\.failures.isEmpty) && conformance.allSatisfy(\.failures.isEmpty) }
+
+  /// Whether times mean anything: not where the kernels run in the tests' emulator.
+  public let isMeasurable: Bool
+
+  /// Batches that inference is measured with.
+  public static let batches = [256, 32, 1]
+
+  /// `name`: as `--device` takes it. `measures`: also how fast it is. `progress` is told what is done next, and how many of how many steps are.
+  public init(
+    _ name: String, pool: ThreadPool, measures: Bool, progress: (Int, Int, String) -> Void
+  ) throws(BackendError) {
+    let device = try CUDADevice(named: name)
+    let memory = try device.memory()
+    self.device = Device(
+      title: device.title, capability: "\(device.capability.major).\(device.capability.minor)",
+      multiprocessors: device.multiprocessors, memory: memory.total, freeMemory: memory.free,
+      driver: CUDADevice.text(version: device.driverVersion), library: device.functions.library.name)
+    isMeasurable = device.functions.announce == nil
+    let measures = measures && isMeasurable
+    let steps = 1 + Precision.allCases.count * (measures ? 2 : 1)
+    progress(0, steps, "comparing instructions with their definitions")
+    primitives = try CUDAPrimitives.findings(on: device)
+
+    var conformance: [Conformance.Summary] = []
+    let expectations = try Conformance.quickExpectations(mode: .inference, pool: pool)
+    for precision in Precision.allCases {
+      progress(1 + conformance.count, steps, "comparing \(precision.rawValue) with the textbook")
+      conformance.append(
+        try Conformance.summary(
+          of: CUDABackend(device, name, precision), named: "\(precision.rawValue) on \(device.title)",
+          over: expectations))
+    }
+    self.conformance = conformance
+
+    var (kernels, inference, kernelBatch) = ([KernelTiming](), [InferenceTiming](), 0)
+    for (index, precision) in Precision.allCases.enumerated() where measures {
+      progress(1 + conformance.count + index, steps, "measuring \(precision.rawValue)")
+      let backend = CUDABackend(device, name, precision)
+      for batch in Self.batches {
+        do {
+          inference.append(try backend.inferenceTiming(batch: batch))
+          if precision == .bf16 && kernels.isEmpty {
+            (kernels, kernelBatch) = (try backend.kernelTimings(batch: batch), batch)
+          }
+        } catch .device(.outOfMemory) {
+          // A card that has no memory for this batch has it for the next.
+          continue
+        }
+      }
+    }
+    (self.kernels, self.inference, self.kernelBatch) = (kernels, inference, kernelBatch)
+  }
+}

@@ -1,0 +1,134 @@
+import Accelerators
+import Engine
+import Evaluation
+import Platform
+
+extension [Conformance.Summary] {
+  /// A line each, and their first failures.
+  var lines: [String] {
+    let width = map(\.name.count).max() ?? 0
+    return flatMap { summary in
+      let name = summary.name.padding(toLength: width, withPad: " ", startingAt: 0)
+      let verdict = summary.failures.isEmpty ? "ok" : "WRONG"
+      return ["  \(name)  \(summary.cases) cases  \(decimals(100 * summary.worst, 0)) %  \(verdict)"]
+        + summary.failures.prefix(5).map { "    " + $0 }
+    }
+  }
+
+  var json: JSONValue {
+    .array(
+      map {
+        [
+          "name": .string($0.name), "cases": JSONValue($0.cases), "worst_share": JSONValue($0.worst),
+          "failures": JSONValue($0.failures),
+        ]
+      })
+  }
+}
+
+extension CUDAReport {
+  /// ```
+  /// chexnet 0.1.0 on cuda:0 (NVIDIA H200)
+  /// device        compute capability 9.0, 132 multiprocessors, 143.8 GB, of which 143.1 GB are free
+  /// driver        CUDA 13.0 (libcuda.so.1)
+  ///
+  /// instructions, against their definitions
+  ///   ldmatrix            ok
+  ///   …
+  ///
+  /// arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)
+  ///   fp32 on cuda:0 (NVIDIA H200)  11 cases  21 %  ok
+  ///   …
+  ///
+  /// kernels of DenseNet-121 at 224×224, bf16, batch 256 (of the floor: the least time that bytes or arithmetic take, over the time it took)
+  ///   …
+  ///
+  /// inference of DenseNet-121 at 224×224
+  ///   …
+  /// ```
+  var text: String {
+    var lines = [
+      "chexnet \(toolVersion) on \(device.title)",
+      "device        compute capability \(device.capability), \(device.multiprocessors) multiprocessors, "
+        + "\(gigabytes(device.memory)), of which \(gigabytes(device.freeMemory)) are free",
+      "driver        CUDA \(device.driver) (\(device.library))", "", "instructions, against their definitions",
+    ]
+    let width = primitives.map(\.name.count).max() ?? 0
+    for (name, failures) in primitives {
+      let name = name.padding(toLength: width, withPad: " ", startingAt: 0)
+      lines.append("  \(name)  \(failures.isEmpty ? "ok" : "WRONG")")
+      lines += failures.map { "    " + $0 }
+    }
+    lines += [
+      "",
+      "arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)",
+    ]
+    lines += conformance.lines
+    if !kernels.isEmpty { lines += [""] + kernelLines }
+    if !inference.isEmpty {
+      lines += ["", "inference of DenseNet-121 at 224×224, images sent and logits brought back"]
+      for timing in inference {
+        let batch = "\(timing.batch)".padding(toLength: 3, withPad: " ", startingAt: 0)
+        lines.append(
+          "  \(timing.precision.rawValue)  batch \(batch)  \(decimals(timing.imagesPerSecond, 1)) images/s, \(decimals(timing.milliseconds, 2)) ms"
+        )
+      }
+    }
+    if !isMeasurable { lines += ["", "Nothing was measured: this device is an emulator."] }
+    lines +=
+      conforms
+      ? [] : ["", "The arithmetic is wrong on this device: do not use its results, and send this report in."]
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var kernelLines: [String] {
+    let title =
+      "kernels of DenseNet-121 at 224×224, bf16, batch \(kernelBatch) (the least time that bytes or arithmetic take, of the time it took)"
+    let (names, shapes) = (kernels.map(\.kernel.count).max() ?? 0, kernels.map(\.shapes.count).max() ?? 0)
+    return [title]
+      + kernels.map { timing in
+        let floor = timing.floorMicroseconds.map { floor in
+          let bound = timing.isBoundByArithmetic ? "arithmetic" : "bytes"
+          return "  \(decimals(100 * floor / timing.microseconds, 0)) % (\(bound), \(decimals(floor, 1)) µs)"
+        }
+        return "  " + timing.kernel.padding(toLength: names, withPad: " ", startingAt: 0) + "  "
+          + timing.shapes.padding(toLength: shapes, withPad: " ", startingAt: 0)
+          + "  \(timing.launches) × \(decimals(timing.microseconds, 1)) µs" + (floor ?? "")
+      }
+  }
+
+  private func gigabytes(_ bytes: Int) -> String { "\(decimals(Double(bytes) / 1e9, 1)) GB" }
+
+  var json: JSONValue {
+    [
+      "chexnet": .string(toolVersion),
+      "device": [
+        "name": .string(device.title), "compute_capability": .string(device.capability),
+        "multiprocessors": JSONValue(device.multiprocessors), "memory_bytes": JSONValue(device.memory),
+        "free_bytes": JSONValue(device.freeMemory), "driver": .string(device.driver),
+        "library": .string(device.library),
+      ],
+      "conforms": .bool(conforms),
+      "primitives": .array(
+        primitives.map { ["name": .string($0.name), "failures": JSONValue($0.failures)] }),
+      "conformance": conformance.json,
+      "kernel_batch": JSONValue(kernelBatch),
+      "kernels": .array(
+        kernels.map {
+          [
+            "name": .string($0.kernel), "shape": .string($0.shapes), "launches": JSONValue($0.launches),
+            "microseconds": JSONValue($0.microseconds),
+            "floor_microseconds": $0.floorMicroseconds.map { JSONValue($0) } ?? .null,
+            "bound": .string($0.isBoundByArithmetic ? "arithmetic" : "bytes"),
+          ]
+        }),
+      "inference": .array(
+        inference.map {
+          [
+            "precision": .string($0.precision.rawValue), "batch": JSONValue($0.batch),
+            "images_per_second": JSONValue($0.imagesPerSecond), "milliseconds": JSONValue($0.milliseconds),
+          ]
+        }),
+    ]
+  }
+}

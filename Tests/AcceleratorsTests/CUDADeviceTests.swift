@@ -1,0 +1,167 @@
+import Engine
+import Platform
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Accelerators
+
+/// A network of a few layers, with weights and images.
+private func smallNetwork(batchSize: Int = 2) throws -> (Plan, Weights, ImageBatch) {
+  let architecture = DenseNetArchitecture(
+    growthRate: 4, blockSizes: [1, 2], initialFeatures: 8, inputChannels: 1, classCount: 3)
+  let plan = try Plan(architecture, mode: .inference, batchSize: batchSize, height: 32, width: 36)
+  let images = ImageBatch(
+    count: 2, shape: plan.image, pixels: (0..<2 * plan.image.count).map { Float($0 % 17) / 8 - 1 })
+  return (plan, Weights(initializing: architecture, seed: 1), images)
+}
+
+extension Emulated {
+  @Suite struct CUDADeviceTests {
+    @Test(arguments: ["cuda:", "cuda:x", "cuda:-1", "cuda:1.5", "cuda:99999999999"])
+    func `what names no device is refused before any library is opened`(name: String) {
+      #expect(throws: BackendError.device(.badName(name))) {
+        try CUDADevice(named: name, library: "/nowhere/libcuda.so.1")
+      }
+    }
+
+    @Test func `no driver is told with what to do`() {
+      let error = #expect(throws: BackendError.self) {
+        try CUDADevice(named: "cuda", library: "/nowhere/libcuda.so.1")
+      }
+      #expect(error?.diagnosis.exit == .unavailable)
+      #expect(error?.diagnosis.message.contains("/nowhere/libcuda.so.1") == true)
+      #expect(error?.diagnosis.hint?.contains("CHEXNET_CUDA") == true)
+    }
+
+    @Test func `a device that is not there is told with how many there are`() throws {
+      _ = try emulatedDevice()
+      #expect(throws: BackendError.device(.noSuchDevice("cuda:4", count: 1, visible: nil))) {
+        try CUDADevice(named: "cuda:4", library: builtCUDAEmulator)
+      }
+    }
+
+    /// Where each call is made is known from its failure: the call, the code, the device and what it was for.
+    @Test(arguments: [
+      ("cuInit", 999, ""), ("cuDeviceGetName", 101, ""), ("cuDevicePrimaryCtxRetain", 2, ""),
+      ("cuModuleLoadData", 209, "the kernels that come with chexnet"), ("cuModuleGetFunction", 500, "pointwise"),
+    ])
+    func `a driver's refusal at the start names the call`(call: String, code: Int32, operation: String) throws {
+      let (emulator, _) = try emulatedDevice()
+      emulator.reset()
+      emulator.fail(call, code)
+      let error = #expect(throws: BackendError.self) {
+        try CUDADevice(named: "cuda", library: builtCUDAEmulator)
+      }
+      let message = try #require(error?.diagnosis.message)
+      #expect(message.hasPrefix(call + " failed on cuda"), "\(message)")
+      #expect(message.contains("(\(code))") && (operation.isEmpty || message.contains(operation)), "\(message)")
+    }
+
+    @Test(arguments: [
+      ("cuLaunchKernel", 701, "conv1 (8→16 at 2×8×9) by pointwise_32_normalised_bf16"), ("cuGraphInstantiate", 1, ""),
+      ("cuGraphLaunch", 719, ""), ("cuMemcpyHtoDAsync", 1, "bytes"),
+      ("cuStreamSynchronize", 700, "inference of 4:1,2 on 2 images of 1×32×36, bf16"),
+    ])
+    func `a refusal in a pass names the call, the operation and its shapes`(
+      call: String, code: Int32, operation: String
+    ) throws {
+      let (emulator, device) = try emulatedDevice()
+      let (plan, weights, images) = try smallNetwork()
+      let session = try CUDASession(plan, .bf16, device)
+      try session.load(weights)
+      // The third launch of a pass: behind the stem and its pool.
+      emulator.fail(
+        call == "cuGraphInstantiate" ? "cuGraphInstantiateWithFlags" : call, code,
+        after: call == "cuLaunchKernel" ? 3 : 1)
+      let error = #expect(throws: BackendError.self) { try session.infer(images, keepingFeatures: false) }
+      let message = try #require(error?.diagnosis.message)
+      #expect(message.contains(call) && message.contains("cuda:0") && message.contains("(\(code))"), "\(message)")
+      #expect(operation.isEmpty || message.contains(operation), "\(message)")
+      // What was half taken down is gone: the next pass is whole.
+      if code == 701 { #expect(try session.infer(images, keepingFeatures: false).logits.count == 6) }
+    }
+
+    @Test func `what a session held is given back`() throws {
+      let emulator = try Emulator.shared.get()
+      do {
+        let (_, device) = try emulatedDevice()
+        let (plan, weights, images) = try smallNetwork()
+        for _ in 0..<2 {
+          let session = try CUDASession(plan, .fp32, device)
+          try session.load(weights)
+          _ = try session.infer(images, keepingFeatures: true)
+        }
+        #expect(emulator.live.count < 3, "\(emulator.live)")
+      }
+      #expect(emulator.live == [])
+    }
+
+    @Test func `too little memory is told with the batch that would fit`() throws {
+      let (_, device) = try emulatedDevice()
+      let total = try device.memory().total
+      let architecture = try #require(DenseNetArchitecture(parsing: "densenet121", classCount: 14))
+      let plan = try Plan(architecture, mode: .inference, batchSize: 4096, height: 224, width: 224)
+      let error = #expect(throws: BackendError.self) { try CUDASession(plan, .bf16, device) }
+      guard case .device(.outOfMemory(_, let wanted, let free, let all, let batch, let fitting)) = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(all == total && batch == 4096)
+      #expect(wanted > free && fitting > 0)
+      #expect(CUDANetwork(plan, .bf16, batch: fitting).memory.size <= free)
+      #expect(CUDANetwork(plan, .bf16, batch: fitting + 1).memory.size > free)
+      #expect(error?.diagnosis.exit == .outOfMemory)
+      #expect(error?.diagnosis.hint == "--batch-size \(fitting) would fit")
+    }
+
+    /// Bytes become what the tables say on the device: the same as if the processor had made the values.
+    @Test(arguments: [1, 3], Precision.allCases)
+    func `bytes are the values that they stand for`(channels: Int, precision: Precision) throws {
+      let (emulator, device) = try emulatedDevice()
+      let architecture = DenseNetArchitecture(
+        growthRate: 4, blockSizes: [1], initialFeatures: 8, inputChannels: channels, classCount: 2)
+      let plan = try Plan(architecture, mode: .inference, batchSize: 5, height: 21, width: 34)
+      let tables = PixelTables.imageNet(channels: channels)
+      let batch = imagesOfEveryKind(plan.image, count: 5, tables)
+      let values = ImageBatch(count: 5, shape: plan.image, pixels: batch.pixels)
+      let session = try CUDASession(plan, precision, device)
+      try session.load(Weights(initializing: architecture, seed: 5))
+      let found = try [batch, values].map { try session.infer($0, keepingFeatures: true) }
+      #expect(found[0].logits == found[1].logits)
+      #expect(found[0].features == found[1].features)
+      #expect(emulator.violation == "")
+    }
+  }
+}
+
+extension Emulated {
+  @Suite struct CUDAPrimitivesTests {
+    @Test(arguments: [false, true])
+    func `the emulator does what the PTX ISA says`(truncates: Bool) throws {
+      let (emulator, device) = try emulatedDevice()
+      defer { emulator.reset() }
+      emulator.truncateSums(truncates)
+      let findings = try CUDAPrimitives.findings(on: device)
+      #expect(findings.count == 6)
+      for finding in findings { #expect(finding.failures.isEmpty, "\(finding.name): \(finding.failures)") }
+      #expect(emulator.violation == "")
+    }
+
+    /// Each comparison sees a device that errs: a store of each kernel goes one element further, or a wait is too weak.
+    @Test func `a device that does something else is found out`() throws {
+      let (emulator, device) = try emulatedDevice()
+      defer { emulator.reset() }
+      emulator.recordSites(true)
+      _ = try CUDAPrimitives.findings(on: device)
+      let sites = emulator.sites.filter { $0.contains("\tindex\t") || $0.contains("\twait\t") }
+      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 5)
+      for site in sites {
+        let (emulator, device) = try emulatedDevice()
+        #expect(emulator.plant(site))
+        let isNoticed = (try? CUDAPrimitives.findings(on: device).contains { !$0.failures.isEmpty }) ?? true
+        #expect(isNoticed || emulator.violation != "", "\(site)")
+      }
+    }
+  }
+}

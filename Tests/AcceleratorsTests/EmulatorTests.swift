@@ -1,0 +1,66 @@
+import CCUDAKernels
+import Engine
+import Platform
+import TestSupport
+import Testing
+
+@testable import Accelerators
+
+extension Emulated {
+  /// The emulator's own checks: kernels that are wrong on purpose, and one that uses everything rightly.
+  @Suite struct EmulatorTests {
+    /// What they all take: data, count.
+    private struct Parameters: BitwiseCopyable {
+      var data: DeviceAddress
+      var count: Int32
+      var unused: Int32 = 0
+    }
+
+    /// Runs the kernel on `count` words of zero; what is in them behind it.
+    private func run(_ name: String, count: Int, _ device: CUDADevice) throws -> [UInt32] {
+      let functions = device.functions
+      var (module, function): (CUDAHandle?, CUDAHandle?) = (nil, nil)
+      try device.check("cuModuleLoadData", functions.loadModule(&module, chexnet_cuda_image()))
+      defer { _ = functions.unloadModule(module) }
+      try device.check("cuModuleGetFunction", functions.function(&function, module, name))
+      let kernel = CUDAKernel(
+        name: name, function: try #require(function), threads: 64, sharedBytes: 1024, tile: 0,
+        parameterBytes: MemoryLayout<Parameters>.size)
+      guard let memory = try CUDAMemory.allocate(4 * count, on: device) else { return [] }
+      let stream = try CUDAStream(device)
+      try device.check("cuMemsetD8Async", functions.setBytes(memory.address, 0, memory.bytes, stream.handle))
+      try stream.launch(
+        CUDALaunch(
+          kernel, name, grid: ((count + 63) / 64, 1, 1), Parameters(data: memory.address, count: Int32(count))))
+      let found = try PinnedMemory(memory.bytes, for: device)
+      try stream.copy(found.bytes, from: memory.address, to: found.pointer)
+      try stream.wait(name)
+      return Array(UnsafeBufferPointer(start: found.pointer.assumingMemoryBound(to: UInt32.self), count: count))
+    }
+
+    @Test(arguments: [
+      ("test_race_shared", "race"), ("test_race_warp", "race"), ("test_race_global", "race"),
+      ("test_in_flight", "copy"), ("test_left_in_flight", "copy"), ("test_divergent_barrier", "barrier"),
+      ("test_divergent_warp", "warp"), ("test_deadlock", "deadlock"), ("test_outside", "outside"),
+      ("test_outside_shared", "outside"), ("test_misaligned", "align"), ("test_little_shared", "shared memory"),
+    ])
+    func `what a kernel may not do ends it, and is told`(kernel: String, word: String) throws {
+      for seed in 1...5 as ClosedRange<UInt64> {
+        let (emulator, device) = try emulatedDevice()
+        emulator.seed(seed)
+        #expect(throws: BackendError.self) { try run(kernel, count: 128, device) }
+        #expect(emulator.violation.contains(kernel) && emulator.violation.contains(word), "\(emulator.violation)")
+      }
+      try Emulator.shared.get().reset()
+    }
+
+    @Test func `what a kernel may do is no violation`() throws {
+      for seed in 1...5 as ClosedRange<UInt64> {
+        let (emulator, device) = try emulatedDevice()
+        emulator.seed(seed)
+        #expect(try run("test_right", count: 132, device) == [UInt32](repeating: 1, count: 132))
+        #expect(emulator.violation == "")
+      }
+    }
+  }
+}
