@@ -19,7 +19,7 @@ struct CUDAImages: ~Copyable {
   init(_ device: CUDADevice, shape: FeatureShape, batch: Int) throws(BackendError) {
     let bytes = batch * Self.aligned(shape.area)
     let staged = try PinnedMemory(Self.headBytes(shape, batch) + bytes, for: device)
-    let memory = try Self.allocate(bytes, device)
+    let memory = try Self.allocate(bytes, batch: batch, device)
     self.device = device
     self.shape = shape
     self.staged = staged
@@ -35,12 +35,13 @@ struct CUDAImages: ~Copyable {
     aligned(count * MemoryLayout<image_window>.stride) + aligned(shape.channels * 256 * MemoryLayout<Float>.size)
   }
 
-  private static func allocate(_ bytes: Int, _ device: CUDADevice) throws(BackendError) -> CUDAMemory {
-    guard let memory = try CUDAMemory.allocate(bytes, on: device) else {
-      let (free, total) = try device.memory()
-      throw .device(.outOfMemory(device: device.title, wanted: bytes, free: free, total: total, batch: 0, fitting: 0))
-    }
-    return memory
+  /// Throws `outOfMemory` where there is none for the `batch` images that take `bytes`.
+  private static func allocate(_ bytes: Int, batch: Int, _ device: CUDADevice) throws(BackendError) -> CUDAMemory {
+    if let memory = try CUDAMemory.allocate(bytes, on: device) { return memory }
+    let (free, total) = try device.memory()
+    throw .device(
+      .outOfMemory(
+        device: device.title, wanted: bytes, free: free, total: total, batch: batch, fitting: free / (bytes / batch)))
   }
 
   /// Asks `stream` for the images of `batch`, their windows and what their bytes stand for. They are in `staged` until that is done.
@@ -60,7 +61,7 @@ struct CUDAImages: ~Copyable {
     }
     let head = Self.headBytes(shape, images.count)
     if staged.bytes < head + bytes { staged = try PinnedMemory(head + bytes, for: device) }
-    if memory.bytes < bytes { memory = try Self.allocate(bytes, device) }
+    if memory.bytes < bytes { memory = try Self.allocate(bytes, batch: images.count, device) }
 
     let windowBytes = images.count * MemoryLayout<image_window>.stride
     let window = staged.pointer.bindMemory(to: image_window.self, capacity: images.count)
