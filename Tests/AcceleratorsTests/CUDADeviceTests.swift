@@ -97,6 +97,27 @@ extension Emulated {
       #expect(emulator.live == [])
     }
 
+    @Test func `every launch of a pass is timed, those of the same shapes as one, and the pass`() throws {
+      let (emulator, device) = try emulatedDevice()
+      let (plan, weights, _) = try smallNetwork()
+      let session = try CUDASession(plan, .bf16, device)
+      try session.load(weights)
+      let timings = try session.launchTimings(2)
+      let (launches, shapes) = (timings.map(\.count), timings.map { $0.launch.kernel.name + $0.launch.shapes })
+      // The stem and its pool, three layers of two, a transition of two, the head and the classifier.
+      #expect(launches.reduce(0, +) == 12)
+      #expect(Set(shapes).count == timings.count)
+      for timing in timings { #expect(timing.microseconds > 0 && timing.launch.cost.bytes > 0) }
+      // Of the convolutions: 7×7 on 16×18, then 1×1 and 3×3 on 8×9 and twice on 4×4, with 8, 6 and 10 channels, and the transition's.
+      var expected = 16 * 18 * 49 * 8 + 4 * 4 * 12 * 6
+      for (channels, area) in [(8, 72), (6, 16), (10, 16)] { expected += area * (channels * 16 + 9 * 16 * 4) }
+      var products = 0.0
+      for timing in timings { products += Double(timing.count) * timing.launch.cost.multiplyAdds }
+      #expect(products == Double(2 * expected))
+      #expect(try session.timePass(2) > 0)
+      #expect(emulator.violation == "")
+    }
+
     @Test func `too little memory is told with the batch that would fit`() throws {
       let (_, device) = try emulatedDevice()
       let total = try device.memory().total

@@ -48,13 +48,17 @@ public struct KernelTiming: Sendable {
   public let isBoundByArithmetic: Bool
 }
 
-/// How fast inference is.
+/// How fast inference is: medians.
 public struct InferenceTiming: Sendable {
   public let precision: Precision
   public let batch: Int
-  /// Of a batch, with its images sent and its logits brought back: the median of some.
+  /// Of a batch that is on the device.
   public let milliseconds: Double
+  /// Of a batch of gray bytes that is sent, and whose logits are brought back.
+  public let millisecondsWithTransfers: Double
+
   public var imagesPerSecond: Double { Double(batch) / milliseconds * 1000 }
+  public var imagesPerSecondWithTransfers: Double { Double(batch) / millisecondsWithTransfers * 1000 }
 }
 
 extension CUDABackend {
@@ -85,15 +89,26 @@ extension CUDABackend {
     let session = try CUDASession(try Self.plan(batch: batch), precision, device)
     try session.load(Weights(initializing: session.plan.architecture, seed: 1))
     let images = session.noise(batch)
-    var times: [Double] = []
     let clock = ContinuousClock()
-    // Two to warm up, one of which takes the graph down; then at least twenty, and half a second.
-    while times.count < 22 || (times.count < 1000 && times.dropFirst(2).reduce(0, +) < 500) {
+    let whole = try Self.median { () throws(BackendError) in
       let start = clock.now
       _ = try session.infer(images, keepingFeatures: false)
-      times.append((clock.now - start) / .milliseconds(1))
+      return (clock.now - start) / .milliseconds(1)
     }
-    let measured = times.dropFirst(2).sorted()
-    return InferenceTiming(precision: precision, batch: batch, milliseconds: measured[measured.count / 2])
+    let pass = try Self.median { () throws(BackendError) in try session.timePass(batch) }
+    return InferenceTiming(
+      precision: precision, batch: batch, milliseconds: pass, millisecondsWithTransfers: whole)
+  }
+
+  /// Of what `measure` says, in milliseconds, at least twenty times and for half a second, after two times to warm up (the first of which takes a
+  /// graph down).
+  private static func median(_ measure: () throws(BackendError) -> Double) throws(BackendError) -> Double {
+    for _ in 0..<2 { _ = try measure() }
+    var (times, total) = ([Double](), 0.0)
+    while times.count < 20 || (times.count < 1000 && total < 500) {
+      times.append(try measure())
+      total += times[times.count - 1]
+    }
+    return times.sorted()[times.count / 2]
   }
 }

@@ -110,7 +110,6 @@ struct CUDANetwork {
     let isTraining = plan.mode == .training
     var places = Places(
       isTraining: isTraining, keepsAll: isTraining || !sharesPlaces, last: 2 * fused.blocks.count)
-    let architecture = plan.architecture
     let size = precision.size
     (self.plan, self.precision, self.batch, stem, head) = (plan, precision, batch, fused.stem, fused.head)
 
@@ -125,69 +124,10 @@ struct CUDANetwork {
     convolved = places.map("conv0", batch * stem.convolved.area * stemSlabs.lanes * size, during: 0...1)
     stemMoments = places.moments("conv0", stemSlabs.lanes)
 
-    var blocks: [Block] = []
-    for (index, block) in fused.blocks.enumerated() {
-      // Step 0 is the stem's convolution; block i is written from step 1 + 2i − 1 on, and read until what follows it, in step 2 + 2i.
-      let own = 1 + 2 * index
-      let input = block.layers.first?.input.channels ?? 0
-      let growth = architecture.growthRate
-      let name = "denseblock\(index + 1)"
-      func map(_ layers: Int) -> channel_map {
-        channel_map(
-          first: Int32(input), first_lanes: Int32(block.inputSlabs * ChannelSlabs.lanes), growth: Int32(growth),
-          growth_lanes: Int32(block.growth.lanes))
-      }
-      let bottleneckLanes = block.bottleneck.lanes
-      func bottleneck(_ name: String) -> Buffer {
-        places.map(name + " bottleneck", batch * block.area * bottleneckLanes * size, during: own...own)
-      }
-      let shared = isTraining ? nil : bottleneck(name)
-      let layers = block.layers.enumerated().map { number, layer in
-        let prefix = name + ".denselayer\(number + 1)"
-        let (lanes, channels) = (block.inputSlabs(of: number) * ChannelSlabs.lanes, layer.input.channels)
-        return Layer(
-          normalization1: places.normalization(
-            prefix + ".norm1", layer.normalization1, map(number), channels: channels, lanes: lanes),
-          convolution1: places.convolution(
-            prefix + ".conv1", layer.convolution1, from: map(number), channels, lanes: lanes,
-            to: layer.bottleneck.channels, taps: 1, packedTaps: 1, size),
-          normalization2: places.normalization(
-            prefix + ".norm2", layer.normalization2, .plain(layer.bottleneck.channels),
-            channels: layer.bottleneck.channels, lanes: bottleneckLanes, isFolded: true),
-          convolution2: places.convolution(
-            prefix + ".conv2", layer.convolution2, from: .plain(layer.bottleneck.channels), layer.bottleneck.channels,
-            lanes: bottleneckLanes, to: growth, taps: 9, packedTaps: 9, size),
-          bottleneck: shared ?? bottleneck(prefix),
-          moments: places.moments(prefix + " bottleneck", bottleneckLanes))
-      }
-      let transition = block.transition.map { transition in
-        Transition(
-          normalization: places.normalization(
-            "transition\(index + 1).norm", transition.normalization, map(block.layers.count),
-            channels: transition.input.channels, lanes: block.slabs.lanes),
-          convolution: places.convolution(
-            "transition\(index + 1).conv", transition.convolution, from: map(block.layers.count),
-            transition.input.channels, lanes: block.slabs.lanes, to: transition.output.channels, taps: 1,
-            packedTaps: 1, size),
-          pooled: places.map(
-            "transition\(index + 1) pooled", batch * transition.output.area * block.slabs.lanes * size,
-            during: own + 1...own + 1))
-      }
-      blocks.append(
-        Block(
-          plan: block,
-          map: places.map(
-            name, batch * block.area * block.slabs.lanes * size, during: (index == 0 ? own : own - 1)...own + 1),
-          moments: places.moments(name, block.slabs.lanes), layers: layers, transition: transition))
-    }
-    self.blocks = blocks
+    blocks = fused.blocks.indices.map { places.block($0, of: fused, batch: batch, size) }
     guard let last = blocks.last else { preconditionFailure("a network has a block") }
     headNormalization = places.normalization(
-      "norm5", head.normalization,
-      channel_map(
-        first: Int32(last.plan.layers.first?.input.channels ?? 0),
-        first_lanes: Int32(last.plan.inputSlabs * ChannelSlabs.lanes), growth: Int32(architecture.growthRate),
-        growth_lanes: Int32(last.plan.growth.lanes)), channels: head.input.channels, lanes: last.lanes)
+      "norm5", head.normalization, .of(last.plan), channels: head.input.channels, lanes: last.lanes)
     let end = 2 * blocks.count
     mean = places.map("mean", batch * last.lanes * 4, during: end...end)
     features = places.map("features", batch * head.input.count * 4, during: end...end)
@@ -207,64 +147,5 @@ struct CUDANetwork {
       ? places.always("sums", max(mostSums, stemTiles * stemSlabs.lanes) * MemoryLayout<tile_sums>.stride) : nil
     memory = places.plan.layout()
     contents = places.contents
-  }
-}
-
-extension channel_map {
-  /// Of channels that one producer makes.
-  static func plain(_ channels: Int) -> channel_map {
-    channel_map(
-      first: Int32(channels), first_lanes: Int32(ChannelSlabs(channels).lanes), growth: 0,
-      growth_lanes: Int32(ChannelSlabs.lanes))
-  }
-}
-
-/// Asks for places while the network is walked.
-private struct Places {
-  /// Bytes: what the driver aligns memory to, and a gap between two places.
-  var plan = MemoryPlan(line: 256)
-  var contents: [(name: String, buffer: MemoryPlan.Buffer)] = []
-  let isTraining: Bool
-  let keepsAll: Bool
-  let last: Int
-
-  init(isTraining: Bool, keepsAll: Bool, last: Int) {
-    (self.isTraining, self.keepsAll, self.last) = (isTraining, keepsAll, last)
-  }
-
-  /// The step in which weights are folded and packed, before any pass.
-  static let load = -1
-
-  mutating func map(_ name: String, _ bytes: Int, during life: ClosedRange<Int>) -> MemoryPlan.Buffer {
-    let buffer = plan.add(bytes, during: keepsAll ? Self.load...last : life)
-    contents.append((name, buffer))
-    return buffer
-  }
-
-  mutating func always(_ name: String, _ bytes: Int) -> MemoryPlan.Buffer { map(name, bytes, during: Self.load...last) }
-
-  mutating func moments(_ name: String, _ lanes: Int) -> MemoryPlan.Buffer? {
-    isTraining ? always(name + " moments", lanes * MemoryLayout<batch_moments>.stride) : nil
-  }
-
-  mutating func normalization(
-    _ name: String, _ parameters: NormalizationParameters, _ map: channel_map, channels: Int, lanes: Int,
-    isFolded: Bool = false
-  ) -> CUDANetwork.Normalization {
-    CUDANetwork.Normalization(
-      name: name, parameters: parameters, map: map, channels: channels, lanes: lanes,
-      affine: always(name, lanes * MemoryLayout<affine_pair>.stride),
-      bias: isFolded && !isTraining ? always(name + " bias", lanes * MemoryLayout<Float>.stride) : nil)
-  }
-
-  mutating func convolution(
-    _ name: String, _ parameters: ConvolutionParameters, from inputs: channel_map, _ inputChannels: Int, lanes: Int,
-    to outputChannels: Int, taps: Int, packedTaps: Int, _ size: Int
-  ) -> CUDANetwork.Convolution {
-    let outputLanes = ChannelSlabs(outputChannels).lanes
-    return CUDANetwork.Convolution(
-      name: name, weight: parameters.weight, inputs: inputs, outputs: .plain(outputChannels),
-      inputChannels: inputChannels, outputChannels: outputChannels, inputLanes: lanes, outputLanes: outputLanes,
-      taps: taps, packed: always(name + " weights", packedTaps * lanes * outputLanes * size))
   }
 }

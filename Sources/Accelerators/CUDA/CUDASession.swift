@@ -123,6 +123,12 @@ final class CUDASession: Session {
     }
   }
 
+  /// Milliseconds that a pass over `count` images takes, those of the last call of `infer` with so many.
+  func timePass(_ count: Int) throws(BackendError) -> Double {
+    try device.makeCurrent()
+    return try stream.time { _ throws(BackendError) in try run(count, false) }
+  }
+
   /// Asks for the pass, as a graph.
   private func run(_ count: Int, _ keepingFeatures: Bool) throws(BackendError) {
     let key = GraphKey(count: count, keepsFeatures: keepingFeatures)
