@@ -11,7 +11,7 @@ extension TrainingLoop {
     try checkSkipped(of: training)
     // Of the epoch's last step.
     let rate = state.schedule.rate(epoch: state.epoch, step: steps - 1, steps: steps)
-    state.weights = session.readWeights()
+    state.weights = try weights()
     let (validationLoss, scores) = try validate()
     let summary = EpochSummary(
       epoch: state.epoch + 1, learningRate: rate, trainingLoss: state.lossSum / Double(max(state.knownCount, 1)),

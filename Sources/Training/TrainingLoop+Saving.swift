@@ -13,7 +13,7 @@ extension TrainingLoop {
 
   /// Saves everything up to the step that was taken last, and ends the run.
   mutating func stop(_ reason: Interruption.Reason) throws(TrainingError) -> Never {
-    state.weights = session.readWeights()
+    state.weights = try weights()
     try written { (loop) throws(TrainingError) in
       try loop.run.note("interrupted", loop.state, ["by": .string(reason.description)])
       try loop.saveState()
@@ -21,10 +21,15 @@ extension TrainingLoop {
     throw .interrupted(by: reason, run: run.path, epochs: state.epoch, step: state.step)
   }
 
+  /// The session's, as they are.
+  func weights() throws(TrainingError) -> Weights {
+    do { return try session.readWeights() } catch { throw .cause(error) }
+  }
+
   /// Saves the weights behind the step that was taken last, and the state.
   mutating func saveStep() throws(TrainingError) {
     let began = ContinuousClock.now
-    state.weights = session.readWeights()
+    state.weights = try weights()
     try written { (loop) throws(TrainingError) in
       try loop.save(loop.state.weights, to: loop.run.stepCheckpoint(loop.state.epoch * loop.steps + loop.state.step))
       try loop.run.note("checkpoint", loop.state)
@@ -44,7 +49,7 @@ extension TrainingLoop {
   /// The one before it is kept as the previous state. That of a stop is not: so what a run leaves does not depend on where it was stopped.
   mutating func saveState() throws(TrainingError) {
     state.scalarBytes = scalars?.size ?? 0
-    state.moments = session.readMoments()
+    do { state.moments = try session.readMoments() } catch { throw .cause(error) }
     try run.checkSpace(neededSpace)
     do {
       try state.save(to: run.state, keepingOldAs: keepsLastState ? run.previousState : nil)

@@ -91,9 +91,13 @@ struct TrainingLoop {
     let images = state.images ?? state.step * stepSize
     (self.state.images, self.state.step) = (images, (images + stepSize - 1) / stepSize)
     keepsLastState = isPlanned(state)
-    do { try session.load(state.weights) } catch { throw .cause(error) }
-    session.load(state.moments)
-    if synchronizes { session.synchronizeBatchNorm(over: ranks.collective) }
+    do {
+      try session.load(state.weights)
+      try session.load(state.moments)
+      if synchronizes { try session.synchronizeBatchNorm(over: ranks.collective) }
+    } catch {
+      throw .cause(error)
+    }
     metrics = try run.metrics(epochs: state.epoch)
     scalars = try run.scalars()
     while !options.isOver(self.state) {
@@ -170,7 +174,7 @@ struct TrainingLoop {
       throw try failure(error, images: images)
     }
     if state.average != nil {
-      let weights = session.readWeights()
+      let weights = try weights()
       state.average?.add(weights)
     }
     state.lossSum += lossSum

@@ -13,7 +13,10 @@ let deviceHelp = ArgumentHelp(
 func backend(
   named device: String, pool: ThreadPool, precision: Precision, isMemoryEfficient: Bool = false
 ) throws(BackendError) -> any Backend {
-  if isCUDA(device) { return try CUDABackend(device, precision) }
+  if isCUDA(device) {
+    if isMemoryEfficient { throw .memoryEfficientUnavailable(device: device) }
+    return try CUDABackend(device, precision)
+  }
   do {
     return try Engine.backend(
       named: device, pool: pool, precision: precision, isMemoryEfficient: isMemoryEfficient)

@@ -32,7 +32,7 @@ private func cpuSession(_ plan: Plan, threads: Int = 2, level: InstructionSet = 
         _ = try session.apply(
           OptimizerStep(optimizer: .adamW, learningRate: 1e-3, weightDecay: 1e-2, clipNorm: 1))
       }
-      return session.readWeights()
+      return try session.readWeights()
     }
     #expect(results.allSatisfy { $0 == results[0] })
   }

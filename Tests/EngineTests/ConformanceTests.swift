@@ -24,9 +24,11 @@ private final class WrongSession: Session {
   }
 
   func load(_ weights: Weights) throws(BackendError) { try session.load(weights) }
-  func load(_ moments: OptimizerMoments) { session.load(moments) }
+  func load(_ moments: OptimizerMoments) throws(BackendError) { try session.load(moments) }
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double { try session.apply(step) }
-  func synchronizeBatchNorm(over collective: any Collective) { session.synchronizeBatchNorm(over: collective) }
+  func synchronizeBatchNorm(over collective: any Collective) throws(BackendError) {
+    try session.synchronizeBatchNorm(over: collective)
+  }
   func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
     try session.reduce(over: collective, hasImages: hasImages)
   }
@@ -43,14 +45,14 @@ private final class WrongSession: Session {
     return TrainingOutcome(lossSum: found.lossSum, logits: wrong(found.logits, .logit))
   }
 
-  func readMoments() -> OptimizerMoments {
-    var moments = session.readMoments()
+  func readMoments() throws(BackendError) -> OptimizerMoments {
+    var moments = try session.readMoments()
     moments.first = wrong(moments.first, .gradient)
     return moments
   }
 
-  func readWeights() -> Weights {
-    var weights = session.readWeights()
+  func readWeights() throws(BackendError) -> Weights {
+    var weights = try session.readWeights()
     weights.values = wrong(weights.values, .runningVariance, at: weights.values.count - 1)
     return weights
   }

@@ -40,7 +40,7 @@ import Testing
       let (images, labels) = Self.data(plan, rank: rank)
       _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 0.1)
       _ = try session.apply(step)
-      return session.readWeights().values
+      return try session.readWeights().values
     }
     let found = try ThreadGroup.run(ranks) { collective in
       let session = try session()
@@ -51,7 +51,7 @@ import Testing
       }
       try session.reduce(over: collective, hasImages: hasImages)
       _ = try session.apply(step)
-      return session.readWeights().values
+      return try session.readWeights().values
     }
     #expect(found.allSatisfy { $0 == found[0] })
     // Of a weight, a difference to it, and a sum of at most two: three roundings.
@@ -91,7 +91,7 @@ import Testing
       try Self.tenSteps(shares) {
         try backend(named: name, pool: ThreadPool(threads: 1)).makeSession($0)
       } values: {
-        $0.readWeights().values.map { Double($0) }
+        try $0.readWeights().values.map { Double($0) }
       }
     }
     let (found, alone) = (try values(shares), try values([4]))
@@ -103,7 +103,7 @@ import Testing
   /// The network's values in each rank after ten steps of SGD on four images, of which rank r takes the next `shares[r]`.
   private static func tenSteps(
     _ shares: [Int], _ make: @escaping @Sendable (Plan) throws -> any Session,
-    values: @escaping @Sendable (any Session) -> [Double]
+    values: @escaping @Sendable (any Session) throws -> [Double]
   ) throws -> [[Double]] {
     let network = try #require(Self.network)
     let plan = try Plan(
@@ -113,7 +113,7 @@ import Testing
     return try ThreadGroup.run(shares.count) { collective in
       let session = try make(plan)
       try session.load(weights)
-      session.synchronizeBatchNorm(over: collective)
+      try session.synchronizeBatchNorm(over: collective)
       let first = shares[..<collective.rank].reduce(0, +)
       let own = first..<first + shares[collective.rank]
       let classes = plan.architecture.classCount
@@ -128,7 +128,7 @@ import Testing
         _ = try session.apply(
           OptimizerStep(optimizer: .sgd(momentum: 0.9, nesterov: false), learningRate: 0.05, weightDecay: 1e-4))
       }
-      return values(session)
+      return try values(session)
     }
   }
 

@@ -17,12 +17,9 @@ public struct CUDABackend: Backend {
   }
 
   public func makeSession(_ plan: Plan) throws(BackendError) -> any Session {
-    guard plan.mode == .inference else {
-      throw .device(
-        .cannot(
-          device: name, what: "train yet: it computes predict, evaluate and heatmap",
-          instead: "train with --device cpu; its checkpoints are the same"))
+    switch plan.mode {
+    case .inference: return try CUDASession(plan, precision, device)
+    case .training: return try CUDATraining(plan, precision, device)
     }
-    return try CUDASession(plan, precision, device)
   }
 }

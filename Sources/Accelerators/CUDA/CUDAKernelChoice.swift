@@ -34,4 +34,24 @@ extension CUDADevice {
         fitting.map { kernel("growth_\($0.tile)x\($0.pitch)" + suffix) }, pixels: pixels, columns: outputs / 32)
     }
   }
+
+  func pointwiseDataGradient(pixels: Int, channels: Int, _ precision: Precision) -> CUDAKernel {
+    switch precision {
+    case .fp32: return kernel("pointwise_data_gradient_fp32")
+    case .bf16:
+      return choose(
+        [128, 32].map { kernel("pointwise_data_gradient_\($0)_bf16") }, pixels: pixels, columns: (channels + 127) / 128)
+    }
+  }
+
+  func growthDataGradient(pixels: Int, width: Int, channels: Int, _ precision: Precision) -> CUDAKernel {
+    switch precision {
+    case .fp32: return kernel("growth_data_gradient_fp32")
+    case .bf16:
+      let shapes = [(tile: 128, pitch: 56), (128, 130), (64, 66)].filter { min(width, $0.tile + 2) <= $0.pitch }
+      return choose(
+        shapes.map { kernel("growth_data_gradient_\($0.tile)x\($0.pitch)_bf16") }, pixels: pixels,
+        columns: (channels + 127) / 128)
+    }
+  }
 }

@@ -94,6 +94,8 @@ struct CUDANetwork {
   let table: Buffer
   /// `[tiles][lanes]` tile_sums of whatever is being computed; nil in inference.
   let sums: Buffer?
+  /// What the way back needs; nil in inference.
+  let gradients: CUDAGradients?
   let memory: MemoryPlan.Layout
   /// What lies in each place.
   let contents: [(name: String, buffer: Buffer)]
@@ -105,7 +107,11 @@ struct CUDANetwork {
 
   /// `batch`: of the plan, or another, to ask how much memory that would take. `sharesPlaces`: whether two maps of an inference may lie in one
   /// place; otherwise whoever watches memory can tell them apart.
-  init(_ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true) {
+  ///
+  /// `multiprocessors`: what a weight gradient's parts are counted by.
+  init(
+    _ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true, multiprocessors: Int = 132
+  ) {
     let fused = FusedPlan(plan)
     let isTraining = plan.mode == .training
     var places = Places(
@@ -145,7 +151,30 @@ struct CUDANetwork {
     sums =
       isTraining
       ? places.always("sums", max(mostSums, stemTiles * stemSlabs.lanes) * MemoryLayout<tile_sums>.stride) : nil
+    gradients =
+      isTraining
+      ? CUDAGradients(
+        CUDAGradients.Forward(
+          plan: plan, precision: precision, batch: batch, stem: stem, stemConvolution: stemConvolution,
+          blocks: blocks), &places, multiprocessors: multiprocessors) : nil
     memory = places.plan.layout()
     contents = places.contents
+  }
+}
+
+extension CUDANetwork {
+  /// The memory for all of it. Throws `outOfMemory` with the largest batch that there would be memory for.
+  func allocate(on device: CUDADevice) throws(BackendError) -> CUDAMemory {
+    if let memory = try CUDAMemory.allocate(memory.size, on: device) { return memory }
+    let (free, total) = try device.memory()
+    var (fitting, tooLarge) = (0, batch)
+    while tooLarge - fitting > 1 {
+      let middle = (fitting + tooLarge) / 2
+      let other = CUDANetwork(plan, precision, batch: middle, multiprocessors: device.multiprocessors)
+      if other.memory.size <= free { fitting = middle } else { tooLarge = middle }
+    }
+    throw .device(
+      .outOfMemory(
+        device: device.title, wanted: memory.size, free: free, total: total, batch: batch, fitting: fitting))
   }
 }

@@ -39,30 +39,13 @@ final class CUDASession: Session {
     self.device = device
     network = CUDANetwork(
       plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces)
-    guard let memory = try CUDAMemory.allocate(network.memory.size, on: device) else {
-      throw try Self.outOfMemory(plan, precision, device, wanted: network.memory.size)
-    }
+    let memory = try network.allocate(on: device)
     if !sharesPlaces { network.announce(at: memory.address, on: device) }
     self.memory = memory
     stream = try CUDAStream(device)
     images = try CUDAImages(device, shape: plan.image, batch: plan.batchSize)
     results = try PinnedMemory(4 * plan.batchSize * plan.architecture.classCount, for: device)
     weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
-  }
-
-  /// What to say where there is no memory for a session: the largest batch that there would be memory for is part of it.
-  private static func outOfMemory(
-    _ plan: Plan, _ precision: Precision, _ device: CUDADevice, wanted: Int
-  ) throws(BackendError) -> BackendError {
-    let (free, total) = try device.memory()
-    var (fitting, tooLarge) = (0, plan.batchSize)
-    while tooLarge - fitting > 1 {
-      let middle = (fitting + tooLarge) / 2
-      if CUDANetwork(plan, precision, batch: middle).memory.size <= free { fitting = middle } else { tooLarge = middle }
-    }
-    return .device(
-      .outOfMemory(
-        device: device.title, wanted: wanted, free: free, total: total, batch: plan.batchSize, fitting: fitting))
   }
 
   var memoryBytes: Int? { memory.bytes + images.bytes }

@@ -138,7 +138,7 @@ public enum Conformance {
       Deviation(
         quantity: "loss", value: abs(outcome.lossSum - expected.lossSum) / expected.lossSum, bound: bounds.outputs),
     ]
-    let (gradients, values) = (try gradients(of: session), session.readWeights().values)
+    let (gradients, values) = (try gradients(of: session), try session.readWeights().values)
     let wholeSize = norm(expected.gradients[...])
     var wholeError = 0.0
     for parameter in session.plan.layout.parameters {
@@ -164,7 +164,7 @@ public enum Conformance {
     let step = OptimizerStep(
       optimizer: .sgd(momentum: 0.9, nesterov: false), learningRate: 0, weightDecay: 0)
     _ = try session.apply(step)
-    return session.readMoments().first
+    return try session.readMoments().first
   }
 
   static func distance(_ found: ArraySlice<Float>, _ expected: ArraySlice<Double>) -> Double {

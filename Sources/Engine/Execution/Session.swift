@@ -110,6 +110,11 @@ public struct TrainingOutcome: Sendable {
   public let lossSum: Double
   /// `[N, L]`, in training mode (batch statistics).
   public let logits: [Float]
+
+  public init(lossSum: Double, logits: [Float]) {
+    self.lossSum = lossSum
+    self.logits = logits
+  }
 }
 
 /// A network on a device: weights, gradients and optimizer moments live there, and nothing above names the device.
@@ -125,7 +130,7 @@ public protocol Session: AnyObject {
   func load(_ weights: Weights) throws(BackendError)
 
   /// A copy of the weights and running statistics.
-  func readWeights() -> Weights
+  func readWeights() throws(BackendError) -> Weights
 
   /// Runs the network on `images`, at most `plan.batchSize`, with the running statistics.
   func infer(_ images: ImageBatch, keepingFeatures: Bool) throws(BackendError) -> Inference
@@ -143,7 +148,9 @@ public protocol Session: AnyObject {
 
   /// From here on batch norm sees the images of all processes of `collective` as one batch: its statistics are theirs together, and so are the two sums of
   /// its gradient. Each process then calls `accumulateGradients` as often as the others, with no images where it has none.
-  func synchronizeBatchNorm(over collective: any Collective)
+  ///
+  /// Throws `device` where the device has no such thing.
+  func synchronizeBatchNorm(over collective: any Collective) throws(BackendError)
 
   /// Sums the gradients accumulated since the last step over the processes of `collective`, and takes the mean of the running statistics of those
   /// that had images, this one if `hasImages`.
@@ -155,10 +162,10 @@ public protocol Session: AnyObject {
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double
 
   /// A copy of the optimizer's moments.
-  func readMoments() -> OptimizerMoments
+  func readMoments() throws(BackendError) -> OptimizerMoments
 
   /// Replaces the optimizer's moments.
-  func load(_ moments: OptimizerMoments)
+  func load(_ moments: OptimizerMoments) throws(BackendError)
 }
 
 extension Session {

@@ -1,14 +1,24 @@
 // Every kernel by its C name: what cuModuleGetFunction finds in the fatbin, and what the emulator runs.
 #include "convolutions_fp32.h"
+#include "convolutions_gradients_fp32.h"
 #include "growth.h"
+#include "growth_gradient.h"
 #include "head.h"
+#include "head_gradients.h"
 #include "include/kernel_list.h"
 #include "normalization.h"
+#include "normalization_gradient.h"
+#include "optimizer.h"
 #include "packing.h"
 #include "pointwise.h"
+#include "pointwise_gradient.h"
+#include "pool_gradients.h"
 #include "pools.h"
 #include "primitives.h"
+#include "resolve.h"
 #include "stem.h"
+#include "stem_gradient.h"
+#include "unpack.h"
 
 #define DEFINE(name, parameters, kernelThreads, blocks, bytes, tile, ...)                                    \
     static_assert(sizeof(typename __VA_ARGS__::Shared) == bytes, "kernel_list.h says otherwise: " #name);      \

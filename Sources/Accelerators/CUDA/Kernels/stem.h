@@ -9,9 +9,12 @@
 struct Stem {
     static constexpr int threads = 128, rows = 8, columns = 16, outputs = 64, filter = 7, depth = 64;
     static constexpr int patchRows = 2 * rows + 6, patchColumns = 2 * columns + 6, patchPairs = patchColumns / 2;
+    struct Patch {
+        uint32_t pairs[patchRows + 2 * threads / patchPairs][patchPairs];   // with room for what the last threads fetch too much
+    };
     struct Stage {
         Tile<depth, outputs> weight;
-        uint32_t patch[patchRows + 2 * threads / patchPairs][patchPairs];   // with room for what the last threads fetch too much
+        Patch patch;
     };
     union Shared {
         Stage stage;
@@ -33,7 +36,7 @@ struct Stem {
         int kind, pitch, direction, firstRow, firstColumn, height, width;
         int64_t corner;       // the element where the patch's first pixel is, or would be
 
-        DEVICE Plane(const stem_parameters& p, const image_window* image, int channel, int firstRow, int firstColumn) :
+        template <class Parameters> DEVICE Plane(const Parameters& p, const image_window* image, int channel, int firstRow, int firstColumn) :
             table(p.table + channel * 256), kind(loadGlobal(&image->kind)), pitch(loadGlobal(&image->pitch)),
             direction(loadGlobal(&image->mirrored) ? -1 : 1), firstRow(firstRow), firstColumn(firstColumn), height(p.height), width(p.width) {
             const int64_t plane = kind == IMAGE_GRAY_BYTES ? 0 : channel * loadGlobal(&image->plane);
@@ -62,6 +65,12 @@ struct Stem {
                 }
             }
         }
+
+        DEVICE void fill(Patch& patch, const image_window* image, int thread) const {
+            const void* pixels = loadGlobal(&image->pixels);
+            if (kind == IMAGE_PLANAR_FLOATS) fetch(patch.pairs[0], static_cast<const float*>(pixels), thread);
+            else fetch(patch.pairs[0], static_cast<const uint8_t*>(pixels), thread);
+        }
     };
 
     static DEVICE void run(const stem_parameters& p) {
@@ -80,15 +89,13 @@ struct Stem {
             weight.advanceRows(depth);
             commitCopies();
             const Plane plane(p, p.images + image, channel, firstRow * 2 - filter / 2, firstColumn * 2 - filter / 2);
-            const void* pixels = loadGlobal(&p.images[image].pixels);
-            if (plane.kind == IMAGE_PLANAR_FLOATS) plane.fetch(stage.patch[0], static_cast<const float*>(pixels), thread);
-            else plane.fetch(stage.patch[0], static_cast<const uint8_t*>(pixels), thread);
+            plane.fill(stage.patch, p.images + image, thread);
             waitCopies<0>();
             barrier();
             UNROLL for (int k = 0; k < depth; k += 16) {
                 uint32_t a[2][4];
                 UNROLL for (int i = 0; i < 2; i++) {
-                    const uint32_t* corner = &stage.patch[2 * (warp * 2 + i) + k / 8][lane / 4 + lane % 4];
+                    const uint32_t* corner = &stage.patch.pairs[2 * (warp * 2 + i) + k / 8][lane / 4 + lane % 4];
                     a[i][0] = loadShared(corner);
                     a[i][1] = loadShared(corner + 8);
                     a[i][2] = loadShared(corner + patchPairs);

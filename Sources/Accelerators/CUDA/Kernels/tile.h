@@ -25,6 +25,10 @@ template <int Rows, int Columns, int Threads> struct TileCopy {
     DEVICE TileCopy(const void* matrix, int stride, int64_t firstRow, int firstColumn, int columns, int thread) :
         source(static_cast<const uint16_t*>(matrix) + (firstRow + thread / chunks) * stride + firstColumn + thread % chunks * 8),
         rowStride(stride), row(thread / chunks), chunk(thread % chunks), inside(when(firstColumn + thread % chunks * 8 < columns)) {}
+    // From the first column on, where the matrix is at least as wide as the tile.
+    DEVICE TileCopy(const void* matrix, int stride, int64_t firstRow, int thread) :
+        source(static_cast<const uint16_t*>(matrix) + (firstRow + thread / chunks) * stride + thread % chunks * 8),
+        rowStride(stride), row(thread / chunks), chunk(thread % chunks), inside(true) {}
     DEVICE void start(Tile<Rows, Columns>& tile, int rowsLeft) const {
         UNROLL for (int i = 0; i < count; i++)
             copyAsync16(tile.at(row + i * step, chunk), source + i * step * rowStride, inside && when(row + i * step < rowsLeft));

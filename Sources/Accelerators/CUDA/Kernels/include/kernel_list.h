@@ -15,7 +15,23 @@
 //   reduce_sums         ⌈lanes / 32⌉
 //   normalization       ⌈lanes / threads⌉
 //   pack_*              any: threads stride over the elements
-#define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K)
+//
+//   resolve_gradient_*           any: threads stride over eights of lanes
+//   pointwise_data_gradient_*    ⌈pixels / tile⌉, ⌈channels / 128⌉
+//   pointwise_weight_gradient_*  parts, ⌈channels / 64⌉, ⌈outputs / 128⌉    part b of P takes tiles ⌊T·b/P⌋ ..< ⌊T·(b + 1)/P⌋
+//   growth_data_gradient_*       ⌈pixels / tile⌉, ⌈channels / 128⌉           the pitch as in growth_*
+//   growth_weight_gradient_*     parts, ⌈channels / 32⌉, outputs / 32
+//   stem_weight_gradient_*       parts, channels of an image, ⌈outputs / 64⌉
+//   maximum_pool_gradient_*      parts, ⌈channels / 64⌉                     parts of the pooled pixels, each with its 2×2 pixels of x
+//   mean_pool_gradient_*         parts, ⌈channels / 64⌉                     parts of the pixels of x
+//   head_gradient_*              parts, ⌈channels / 64⌉                     parts of the pixels of x
+//   loss                         1
+//   classifier_gradient          ⌈lanes / 32⌉
+//   normalization_gradient       ⌈lanes / 32⌉
+//   unpack_*                     any: threads stride over the elements
+//   gradient_norm, optimizer     any: threads stride over the elements
+#define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
+    CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_SMALL_GRADIENTS(K)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTIONS(K) \
     K(pointwise_128_bf16, pointwise_parameters, 128, 2, 66560, 128, Pointwise<128, false>) \
@@ -59,3 +75,37 @@
     K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
     K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
     K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle)
+
+#define CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) \
+    K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \
+    K(pointwise_data_gradient_32_bf16, pointwise_data_gradient_parameters, 128, 4, 40960, 32, PointwiseDataGradient<32>) \
+    K(pointwise_weight_gradient_bf16, pointwise_weight_gradient_parameters, 128, 3, 49152, 32, PointwiseWeightGradient) \
+    K(growth_data_gradient_128x56_bf16, growth_data_gradient_parameters, 256, 2, 65536, 128, GrowthDataGradient<128, 56>) \
+    K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
+    K(growth_data_gradient_64x66_bf16, growth_data_gradient_parameters, 128, 3, 59392, 64, GrowthDataGradient<64, 66>) \
+    K(growth_weight_gradient_bf16, growth_weight_gradient_parameters, 192, 2, 68608, 128, GrowthWeightGradient) \
+    K(stem_weight_gradient_bf16, stem_weight_gradient_parameters, 128, 4, 38112, 128, StemWeightGradient)
+#define CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) \
+    K(pointwise_data_gradient_fp32, pointwise_data_gradient_parameters, 128, 3, 30720, 64, PointwiseDataGradientFP32) \
+    K(pointwise_weight_gradient_fp32, pointwise_weight_gradient_parameters, 128, 3, 24576, 64, PointwiseWeightGradientFP32) \
+    K(growth_data_gradient_fp32, growth_data_gradient_parameters, 128, 3, 30720, 64, GrowthDataGradientFP32) \
+    K(growth_weight_gradient_fp32, growth_weight_gradient_parameters, 288, 2, 20480, 64, GrowthWeightGradientFP32) \
+    K(stem_weight_gradient_fp32, stem_weight_gradient_parameters, 128, 4, 16384, 64, StemWeightGradientFP32)
+#define CHEXNET_CUDA_SMALL_GRADIENTS(K) \
+    K(resolve_gradient_a_bf16, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<uint16_t, uint16_t>) \
+    K(resolve_gradient_a_fp32, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<float, float>) \
+    K(resolve_gradient_g_bf16, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<uint16_t, float>) \
+    K(resolve_gradient_g_fp32, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<float, float>) \
+    K(maximum_pool_gradient_bf16, maximum_pool_gradient_parameters, 256, 2, 16384, 0, MaximumPoolGradient<uint16_t>) \
+    K(maximum_pool_gradient_fp32, maximum_pool_gradient_parameters, 256, 2, 16384, 0, MaximumPoolGradient<float>) \
+    K(mean_pool_gradient_bf16, mean_pool_gradient_parameters, 256, 3, 16384, 0, MeanPoolGradient<uint16_t>) \
+    K(mean_pool_gradient_fp32, mean_pool_gradient_parameters, 256, 3, 16384, 0, MeanPoolGradient<float>) \
+    K(loss, loss_parameters, 256, 1, 2048, 0, Loss) \
+    K(classifier_gradient, classifier_gradient_parameters, 256, 4, 16, 0, ClassifierGradient) \
+    K(head_gradient_bf16, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<uint16_t>) \
+    K(head_gradient_fp32, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<float>) \
+    K(normalization_gradient, normalization_gradient_parameters, 1024, 1, 16384, 0, NormalizationGradient) \
+    K(unpack_gradient, unpack_gradient_parameters, 256, 4, 16, 0, UnpackGradient) \
+    K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 16, 0, UnpackStemGradient) \
+    K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
+    K(optimizer, optimizer_parameters, 256, 4, 16, 0, Optimizer)

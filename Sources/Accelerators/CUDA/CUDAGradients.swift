@@ -1,0 +1,144 @@
+import CCUDAKernels
+import Engine
+
+/// What the way back needs beside the forward pass's maps: where gradients, debts and parts of sums lie.
+///
+/// The gradient that a block gathers, G, is fp32 in either precision, as on the CPU.
+struct CUDAGradients {
+  typealias Buffer = MemoryPlan.Buffer
+
+  /// What the lanes of a map owe (`debt_sums` and `debt_pair`).
+  struct Debts {
+    let owed: Buffer
+    let debts: Buffer
+  }
+
+  struct Block {
+    /// `[N·H·W][lanes]` Float: G.
+    let gradient: Buffer
+    let debts: Debts
+  }
+
+  /// `[trainedCount]` Float each: accumulated gradients, and the optimizer's moments.
+  let gradients: Buffer
+  let first: Buffer
+  let second: Buffer
+  /// `[N][L]`: bytes of labels, Float gradients; `[L]` Float class weights; the loss's sum, Double.
+  let labels: Buffer
+  let logitGradients: Buffer
+  let positive: Buffer
+  let negative: Buffer
+  let lossSum: Buffer
+  /// `[N][lanes]` Float.
+  let share: Buffer
+  let blocks: [Block]
+  /// `[pixels][lanes]` of A, of the largest map each: behind a gate, and resolved.
+  let gated: Buffer
+  let resolved: Buffer
+  /// Of a dense layer's new channels, resolved.
+  let grown: Buffer
+  /// Of bottlenecks and of the stem, one after the other.
+  let debts: Debts
+  /// `gate_sums`, `[parts][lanes]`.
+  let sums: Buffer
+  /// Float, `[parts][depth][outputs]` of a convolution's weight gradient.
+  let partial: Buffer
+  /// Double, one a block of the gradient's norm.
+  let squares: Buffer
+
+  /// Blocks that a gradient's norm is computed by.
+  static let normBlocks = 256
+
+  /// Pixels that a part of a weight gradient has at the most: its sums are fp32.
+  private static let mostPixels = 4096
+
+  /// Into how many parts a weight gradient over `pixels` is cut, each of `columns` blocks.
+  static func parts(_ pixels: Int, columns: Int, _ multiprocessors: Int) -> Int {
+    let needed = (pixels + mostPixels - 1) / mostPixels
+    return max(needed, min((pixels + 63) / 64, (2 * multiprocessors + columns - 1) / columns), 1)
+  }
+
+  /// Into how many parts the pixels of a pool's or the head's gradient are cut.
+  static func sumParts(_ pixels: Int) -> Int { max(1, min(1024, (pixels + 63) / 64)) }
+
+  /// What of a network is needed before it is complete.
+  struct Forward {
+    let plan: Plan
+    let precision: Precision
+    let batch: Int
+    let stem: Stem
+    let stemConvolution: CUDANetwork.Convolution
+    let blocks: [CUDANetwork.Block]
+  }
+
+  init(_ network: Forward, _ places: inout Places, multiprocessors: Int) {
+    let (plan, batch, size) = (network.plan, network.batch, network.precision.size)
+    let (trained, classes) = (plan.layout.trainedCount, plan.architecture.classCount)
+    gradients = places.always("gradients", 4 * trained)
+    first = places.always("first moments", 4 * trained)
+    second = places.always("second moments", 4 * trained)
+    labels = places.always("labels", batch * classes)
+    logitGradients = places.always("logit gradients", 4 * batch * classes)
+    positive = places.always("positive weights", 4 * classes)
+    negative = places.always("negative weights", 4 * classes)
+    lossSum = places.always("loss", 8)
+
+    func debts(_ name: String, _ lanes: Int) -> Debts {
+      Debts(
+        owed: places.always(name + " owed", lanes * MemoryLayout<debt_sums>.stride),
+        debts: places.always(name + " debts", lanes * MemoryLayout<debt_pair>.stride))
+    }
+    func pixels(_ block: CUDANetwork.Block) -> Int { batch * block.plan.area }
+    blocks = network.blocks.enumerated().map { index, block in
+      let name = "denseblock\(index + 1)"
+      return Block(
+        gradient: places.always(name + " gradient", 4 * pixels(block) * block.lanes),
+        debts: debts(name, block.lanes))
+    }
+    share = places.always("share", 4 * batch * (network.blocks.last?.lanes ?? 0))
+
+    let stemPixels = batch * network.stem.convolved.area
+    let stemLanes = network.stemConvolution.outputLanes
+    // The largest of: the stem's map, a bottleneck, what a transition pooled, and its outputs.
+    let mostGated =
+      network.blocks.map { block in
+        let pooled = block.transition.map { _ in pixels(block) / 4 * block.lanes } ?? 0
+        return max(pixels(block) * block.plan.bottleneck.lanes, pooled)
+      }.max() ?? 0
+    gated = places.always("gated", size * max(mostGated, stemPixels * stemLanes))
+    resolved = places.always("resolved", size * max(mostGated, stemPixels * stemLanes))
+    grown = places.always(
+      "grown",
+      size * (network.blocks.map { pixels($0) * max($0.plan.growth.lanes, $0.plan.inputSlabs * 32) }.max() ?? 0))
+    self.debts = debts("stem and bottlenecks", max(stemLanes, network.blocks.map(\.plan.bottleneck.lanes).max() ?? 0))
+
+    let mostSums =
+      network.blocks.map { block in
+        max(
+          (pixels(block) + 31) / 32 * max(block.lanes, block.plan.bottleneck.lanes),
+          Self.sumParts(pixels(block)) * block.lanes)
+      }.max() ?? 0
+    sums = places.always(
+      "gate sums",
+      max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride)
+
+    func weights(_ convolution: CUDANetwork.Convolution, _ pixels: Int) -> Int {
+      let columns =
+        convolution.taps == 9
+        ? convolution.inputLanes / 32 * convolution.outputLanes / 32
+        : (convolution.inputLanes + 63) / 64 * ((convolution.outputLanes + 127) / 128)
+      return Self.parts(pixels, columns: columns, multiprocessors) * convolution.taps * convolution.inputLanes
+        * convolution.outputLanes
+    }
+    let most =
+      network.blocks.flatMap { block in
+        block.layers.flatMap { [weights($0.convolution1, pixels(block)), weights($0.convolution2, pixels(block))] }
+          + (block.transition.map { [weights($0.convolution, pixels(block) / 4)] } ?? [])
+      }.max() ?? 0
+    let stemParts = Self.parts(
+      stemPixels, columns: network.stem.image.channels * ((stemLanes + 63) / 64), multiprocessors)
+    partial = places.always(
+      "weight gradients", 4 * max(most, stemParts * network.stemConvolution.inputLanes * stemLanes))
+    squares = places.always("squares", 8 * Self.normBlocks)
+  }
+}

@@ -1,0 +1,311 @@
+import CCUDAKernels
+import Engine
+
+/// The way back, from the logits' gradients to those of the parameters.
+extension CUDANetwork {
+  /// What the way back over `count` images launches, in order, behind a forward pass over the same and the loss.
+  func backwardLaunches(
+    _ device: CUDADevice, at base: DeviceAddress, count: Int, _ gradients: CUDAGradients
+  ) -> [CUDALaunch] {
+    var pass = BackwardPass(
+      network: self, gradients: gradients, device: device, places: Addresses(base: base, memory: memory), count: count)
+    pass.head()
+    for index in blocks.indices.reversed() {
+      if index + 1 < blocks.count { pass.transition(index) }
+      for layer in blocks[index].layers.indices.reversed() { pass.denseLayer(layer, of: index) }
+    }
+    pass.stem()
+    return pass.launches
+  }
+
+  /// The loss of `count` images and the gradients of their logits, times `scale`.
+  func lossLaunch(
+    _ device: CUDADevice, at base: DeviceAddress, count: Int, scale: Double, isWeighted: Bool,
+    _ gradients: CUDAGradients
+  ) -> CUDALaunch {
+    let places = Addresses(base: base, memory: memory)
+    return CUDALaunch(
+      device.kernel("loss"), "loss", "\(count)×\(head.classCount)", grid: (1, 1, 1),
+      loss_parameters(
+        logits: places[logits], known: places[gradients.labels],
+        positive: isWeighted ? places[gradients.positive] : 0, negative: isWeighted ? places[gradients.negative] : 0,
+        gradient: places[gradients.logitGradients], sum: places[gradients.lossSum], scale: scale,
+        images_count: Int32(count), labels: Int32(head.classCount)))
+  }
+}
+
+private struct BackwardPass {
+  let network: CUDANetwork
+  let gradients: CUDAGradients
+  let device: CUDADevice
+  let places: Addresses
+  let count: Int
+  var launches: [CUDALaunch] = []
+
+  init(network: CUDANetwork, gradients: CUDAGradients, device: CUDADevice, places: Addresses, count: Int) {
+    (self.network, self.gradients, self.device, self.places, self.count) = (network, gradients, device, places, count)
+  }
+
+  private var precision: Precision { network.precision }
+  private var suffix: String { precision.rawValue }
+  private var sums: DeviceAddress { places[gradients.sums] }
+
+  private func slice(_ buffer: CUDANetwork.Buffer, from lanes: Int, size: Int) -> DeviceAddress {
+    places[buffer] + DeviceAddress(lanes * size)
+  }
+
+  private func gradient(_ range: Range<Int>) -> DeviceAddress {
+    places[gradients.gradients] + DeviceAddress(4 * range.lowerBound)
+  }
+
+  private func value(_ range: Range<Int>) -> DeviceAddress {
+    places[network.parameters] + DeviceAddress(4 * range.lowerBound)
+  }
+
+  private func moments(_ buffer: CUDANetwork.Buffer?) -> DeviceAddress { buffer.map { places[$0] } ?? 0 }
+
+  // MARK: What every layer needs
+
+  /// From the parts' sums to dγ, dβ and what the lanes owe.
+  private mutating func normalize(
+    _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, _ debts: CUDAGradients.Debts,
+    parts: Int, pixels: Int, accumulates: Bool
+  ) {
+    launches.append(
+      CUDALaunch(
+        device.kernel("normalization_gradient"), "gradient of \(normalization.name)",
+        "\(normalization.channels) channels of \(parts) parts", grid: ((normalization.lanes + 31) / 32, 1, 1),
+        normalization_gradient_parameters(
+          sums: sums, moments: self.moments(moments), scale: value(normalization.parameters.scale),
+          scale_gradient: gradient(normalization.parameters.scale),
+          shift_gradient: gradient(normalization.parameters.shift), owed: places[debts.owed],
+          debts: places[debts.debts], map: normalization.map, epsilon: network.plan.architecture.batchNormEpsilon,
+          count: Int64(pixels), parts: Int32(parts), channels: Int32(normalization.channels),
+          lanes: Int32(normalization.lanes), accumulates: accumulates ? 1 : 0)))
+  }
+
+  /// `pixels` × `lanes` of a gradient, with what is owed taken off: of G, from lane `first` of its map on, or of what is behind a gate, times a scale.
+  private mutating func resolve(
+    _ name: String, _ kind: String, _ g: DeviceAddress, stride: Int, affine: CUDANetwork.Buffer? = nil,
+    debts: DeviceAddress, x: DeviceAddress, xStride: Int, into target: CUDANetwork.Buffer, pixels: Int, lanes: Int
+  ) {
+    let kernel = device.kernel("resolve_gradient_\(kind)_\(suffix)")
+    launches.append(
+      CUDALaunch(
+        kernel, "resolved gradient of \(name)", "\(lanes) lanes of \(pixels) pixels",
+        grid: (min(65535, (pixels * lanes / 8 + kernel.threads - 1) / kernel.threads), 1, 1),
+        resolve_gradient_parameters(
+          g: g, affine: affine.map { places[$0] } ?? 0, debts: debts, x: x, resolved: places[target],
+          pixels: Int32(pixels), lanes: Int32(lanes), g_stride: Int32(stride), x_stride: Int32(xStride))))
+  }
+
+  private mutating func unpack(_ convolution: CUDANetwork.Convolution, parts: Int) {
+    let kernel = device.kernel("unpack_gradient")
+    let elements = convolution.taps * convolution.inputLanes * convolution.outputLanes
+    launches.append(
+      CUDALaunch(
+        kernel, "sums of the weight gradient of \(convolution.name)", "\(parts) parts",
+        grid: (min(4096, (elements + kernel.threads - 1) / kernel.threads), 1, 1),
+        unpack_gradient_parameters(
+          partial: places[gradients.partial], gradient: gradient(convolution.weight), inputs: convolution.inputs,
+          outputs_map: convolution.outputs, input_channels: Int32(convolution.inputChannels),
+          output_channels: Int32(convolution.outputChannels), channels: Int32(convolution.inputLanes),
+          outputs: Int32(convolution.outputLanes), taps: Int32(convolution.taps), parts: Int32(parts))))
+  }
+
+  private mutating func pointwiseWeights(
+    _ convolution: CUDANetwork.Convolution, dy: CUDANetwork.Buffer, x: CUDANetwork.Buffer, stride: Int,
+    affine: CUDANetwork.Buffer?, pixels: Int
+  ) {
+    let columns = ((convolution.inputLanes + 63) / 64, (convolution.outputLanes + 127) / 128)
+    let parts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
+    launches.append(
+      CUDALaunch(
+        device.kernel("pointwise_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
+        "\(convolution.inputChannels)→\(convolution.outputChannels), \(pixels) pixels in \(parts) parts",
+        grid: (parts, columns.0, columns.1),
+        pointwise_weight_gradient_parameters(
+          dy: places[dy], x: places[x], affine: affine.map { places[$0] } ?? 0, partial: places[gradients.partial],
+          pixels: Int32(pixels), channels: Int32(convolution.inputLanes), outputs: Int32(convolution.outputLanes),
+          x_stride: Int32(stride))))
+    unpack(convolution, parts: parts)
+  }
+
+  /// The parts of its sums; 0 where there is no gate and `y` is what is wanted.
+  @discardableResult
+  private mutating func pointwiseData(
+    _ convolution: CUDANetwork.Convolution, dy: CUDANetwork.Buffer, x: CUDANetwork.Buffer, stride: Int,
+    affine: CUDANetwork.Buffer?, moments: CUDANetwork.Buffer?, gradient: CUDANetwork.Buffer?,
+    y: CUDANetwork.Buffer?, pixels: Int
+  ) -> Int {
+    let kernel = device.pointwiseDataGradient(pixels: pixels, channels: convolution.inputLanes, precision)
+    let tiles = (pixels + kernel.tile - 1) / kernel.tile
+    launches.append(
+      CUDALaunch(
+        kernel, "data gradient of \(convolution.name)",
+        "\(convolution.outputChannels)→\(convolution.inputChannels), \(pixels) pixels",
+        grid: (tiles, (convolution.inputLanes + 127) / 128, 1),
+        pointwise_data_gradient_parameters(
+          dy: places[dy], weight: places[convolution.packed], x: places[x], affine: affine.map { places[$0] } ?? 0,
+          moments: self.moments(moments), gradient: gradient.map { places[$0] } ?? 0, y: y.map { places[$0] } ?? 0,
+          sums: sums, pixels: Int32(pixels), channels: Int32(convolution.inputLanes),
+          outputs: Int32(convolution.outputLanes), x_stride: Int32(stride), g_stride: Int32(stride),
+          accumulates: 1)))
+    return tiles
+  }
+
+  // MARK: The network, from its end
+
+  mutating func head() {
+    guard let block = network.blocks.last, let own = gradients.blocks.last else { return }
+    let (head, area, pixels) = (network.head, block.plan.area, count * block.plan.area)
+    launches.append(
+      CUDALaunch(
+        device.kernel("classifier_gradient"), "gradient of classifier",
+        "\(head.input.channels)→\(head.classCount) of \(count)", grid: ((block.lanes + 31) / 32, 1, 1),
+        classifier_gradient_parameters(
+          gradient: places[gradients.logitGradients], mean: places[network.mean],
+          weight: value(head.classifierWeight), weight_gradient: gradient(head.classifierWeight),
+          bias_gradient: gradient(head.classifierBias), share: places[gradients.share],
+          map: network.headNormalization.map, images_count: Int32(count), lanes: Int32(block.lanes),
+          feature_channels: Int32(head.input.channels), labels: Int32(head.classCount), area: Int32(area), unused: 0)))
+    let parts = CUDAGradients.sumParts(pixels)
+    launches.append(
+      CUDALaunch(
+        device.kernel("head_gradient_\(suffix)"), "gradient of the feature map",
+        "\(head.input.channels) channels of \(pixels) pixels", grid: (parts, (block.lanes + 63) / 64, 1),
+        head_gradient_parameters(
+          share: places[gradients.share], x: places[block.map], affine: places[network.headNormalization.affine],
+          moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
+          area: Int32(area), channels: Int32(block.lanes), x_stride: Int32(block.lanes), g_stride: Int32(block.lanes),
+          rectified: head.hasReLU ? 1 : 0)))
+    normalize(
+      network.headNormalization, block.moments, own.debts, parts: parts, pixels: pixels, accumulates: false)
+  }
+
+  mutating func transition(_ index: Int) {
+    let (block, next) = (network.blocks[index], network.blocks[index + 1])
+    let (own, theirs) = (gradients.blocks[index], gradients.blocks[index + 1])
+    guard let transition = block.transition else { return }
+    let (convolution, pixels) = (transition.convolution, count * next.plan.area)
+    resolve(
+      convolution.name, "g", places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
+      x: places[next.map], xStride: next.lanes, into: gradients.grown, pixels: pixels, lanes: convolution.outputLanes)
+    pointwiseWeights(
+      convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, pixels: pixels)
+    pointwiseData(
+      convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, moments: nil,
+      gradient: nil, y: gradients.gated, pixels: pixels)
+    let all = count * block.plan.area
+    let parts = CUDAGradients.sumParts(all)
+    launches.append(
+      CUDALaunch(
+        device.kernel("mean_pool_gradient_\(suffix)"), "gradient of \(transition.normalization.name)",
+        "\(block.lanes) lanes at \(count)×\(block.plan.height)×\(block.plan.width)",
+        grid: (parts, (block.lanes + 63) / 64, 1),
+        mean_pool_gradient_parameters(
+          dy: places[gradients.gated], x: places[block.map], affine: places[transition.normalization.affine],
+          moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
+          height: Int32(block.plan.height), width: Int32(block.plan.width), channels: Int32(block.lanes),
+          x_stride: Int32(block.lanes), g_stride: Int32(block.lanes))))
+    normalize(
+      transition.normalization, block.moments, own.debts, parts: parts, pixels: all, accumulates: false)
+  }
+
+  mutating func denseLayer(_ number: Int, of index: Int) {
+    let (block, own) = (network.blocks[index], gradients.blocks[index])
+    let (layer, pixels) = (block.layers[number], count * block.plan.area)
+    let (first, growth) = (block.plan.inputSlabs(of: number) * ChannelSlabs.lanes, layer.convolution2.outputLanes)
+    let (lanes, convolution) = (layer.convolution2.inputLanes, layer.convolution2)
+    resolve(
+      convolution.name, "g", slice(own.gradient, from: first, size: 4), stride: block.lanes,
+      debts: slice(own.debts.debts, from: first, size: MemoryLayout<debt_pair>.stride),
+      x: slice(block.map, from: first, size: precision.size), xStride: block.lanes, into: gradients.grown,
+      pixels: pixels, lanes: growth)
+
+    let columns = (lanes / 32, growth / 32)
+    let parts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
+    let shapes =
+      "\(convolution.inputChannels)→\(convolution.outputChannels) at \(count)×\(block.plan.height)×\(block.plan.width)"
+    launches.append(
+      CUDALaunch(
+        device.kernel("growth_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
+        shapes + " in \(parts) parts", grid: (parts, columns.0, columns.1),
+        growth_weight_gradient_parameters(
+          dy: places[gradients.grown], y: places[layer.bottleneck], affine: places[layer.normalization2.affine],
+          partial: places[gradients.partial], pixels: Int32(pixels), height: Int32(block.plan.height),
+          width: Int32(block.plan.width), channels: Int32(lanes), outputs: Int32(growth), unused: 0)))
+    unpack(convolution, parts: parts)
+
+    let kernel = device.growthDataGradient(pixels: pixels, width: block.plan.width, channels: lanes, precision)
+    let tiles = (pixels + kernel.tile - 1) / kernel.tile
+    launches.append(
+      CUDALaunch(
+        kernel, "data gradient of \(convolution.name)", shapes, grid: (tiles, (lanes + 127) / 128, 1),
+        growth_data_gradient_parameters(
+          dy: places[gradients.grown], weight: places[convolution.packed], y: places[layer.bottleneck],
+          affine: places[layer.normalization2.affine], moments: moments(layer.moments), d: places[gradients.gated],
+          sums: sums, pixels: Int32(pixels), height: Int32(block.plan.height), width: Int32(block.plan.width),
+          channels: Int32(lanes), outputs: Int32(growth), unused: 0)))
+    normalize(
+      layer.normalization2, layer.moments, gradients.debts, parts: tiles, pixels: pixels, accumulates: false)
+    resolve(
+      layer.convolution1.name, "a", places[gradients.gated], stride: lanes, affine: layer.normalization2.affine,
+      debts: places[gradients.debts.debts], x: places[layer.bottleneck], xStride: lanes, into: gradients.resolved,
+      pixels: pixels, lanes: lanes)
+
+    pointwiseWeights(
+      layer.convolution1, dy: gradients.resolved, x: block.map, stride: block.lanes,
+      affine: layer.normalization1.affine, pixels: pixels)
+    let dataTiles = pointwiseData(
+      layer.convolution1, dy: gradients.resolved, x: block.map, stride: block.lanes,
+      affine: layer.normalization1.affine, moments: block.moments, gradient: own.gradient, y: nil, pixels: pixels)
+    normalize(layer.normalization1, block.moments, own.debts, parts: dataTiles, pixels: pixels, accumulates: true)
+  }
+
+  mutating func stem() {
+    let (stem, convolution, block) = (network.stem, network.stemConvolution, network.blocks[0])
+    let (lanes, own) = (convolution.outputLanes, gradients.blocks[0])
+    let (pooled, pixels) = (count * stem.output.area, count * stem.convolved.area)
+    resolve(
+      "pool0", "g", places[own.gradient], stride: block.lanes, debts: places[own.debts.debts], x: places[block.map],
+      xStride: block.lanes, into: gradients.grown, pixels: pooled, lanes: lanes)
+    let parts = CUDAGradients.sumParts(pixels)
+    launches.append(
+      CUDALaunch(
+        device.kernel("maximum_pool_gradient_\(suffix)"), "gradient of pool0",
+        "\(lanes) lanes at \(count)×\(stem.convolved.height)×\(stem.convolved.width)",
+        grid: (parts, (lanes + 63) / 64, 1),
+        maximum_pool_gradient_parameters(
+          dy: places[gradients.grown], x: places[network.convolved], affine: places[network.stemNormalization.affine],
+          moments: moments(network.stemMoments), d: places[gradients.gated], sums: sums, images_count: Int32(count),
+          height: Int32(stem.convolved.height), width: Int32(stem.convolved.width), channels: Int32(lanes))))
+    normalize(
+      network.stemNormalization, network.stemMoments, gradients.debts, parts: parts, pixels: pixels,
+      accumulates: false)
+    resolve(
+      "conv0", "a", places[gradients.gated], stride: lanes, affine: network.stemNormalization.affine,
+      debts: places[gradients.debts.debts], x: places[network.convolved], xStride: lanes, into: gradients.resolved,
+      pixels: pixels, lanes: lanes)
+    let columns = (stem.image.channels, (lanes + 63) / 64)
+    let weightParts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
+    launches.append(
+      CUDALaunch(
+        device.kernel("stem_weight_gradient_\(suffix)"), "weight gradient of conv0",
+        "\(stem.image.channels)→\(stem.convolved.channels), \(pixels) pixels in \(weightParts) parts",
+        grid: (weightParts, columns.0, columns.1),
+        stem_weight_gradient_parameters(
+          images: places[network.windows], table: places[network.table], dy: places[gradients.resolved],
+          partial: places[gradients.partial], images_count: Int32(count), channels: Int32(stem.image.channels),
+          height: Int32(stem.image.height), width: Int32(stem.image.width), outputs: Int32(lanes), unused: 0)))
+    let kernel = device.kernel("unpack_stem_gradient")
+    launches.append(
+      CUDALaunch(
+        kernel, "sums of the weight gradient of conv0", "\(weightParts) parts",
+        grid: (max(1, convolution.inputLanes * lanes / kernel.threads), 1, 1),
+        unpack_stem_gradient_parameters(
+          partial: places[gradients.partial], gradient: gradient(convolution.weight), outputs_map: convolution.outputs,
+          channels: Int32(stem.image.channels), output_channels: Int32(stem.convolved.channels),
+          outputs: Int32(lanes), parts: Int32(weightParts))))
+  }
+}
