@@ -186,6 +186,11 @@ public final class MPICollective: Collective {
   private func missing() -> BackendError {
     // Others know of process 0 alone.
     let late = rank == 0 ? callsOf.indices.filter { $0 != 0 && callsOf[$0] < calls } : [0]
+    if late.isEmpty {
+      // All have told that they came: one of the others was stopped, or lost its way, in the middle of it.
+      let others = callsOf.indices.dropFirst()
+      return .ranks(.stuck(ranks: others.map { ($0, hosts[$0]) }, place: place, seconds: Int(timeout)))
+    }
     return .ranks(
       .missing(ranks: late.map { ($0, hosts[$0]) }, place: place, seconds: Int(timeout)))
   }

@@ -22,6 +22,8 @@ public enum RankFault: Equatable, Sendable {
   case absent(of: Int?, seconds: Int)
   /// These did not come to where the others wait.
   case missing(ranks: [(rank: Int, host: String)], place: String, seconds: Int)
+  /// All came to where the others wait, and one of these does not go on.
+  case stuck(ranks: [(rank: Int, host: String)], place: String, seconds: Int)
   /// Processes that were started for different things.
   case disagreement(rank: Int, host: String)
   /// Another process has failed with this status, and tells why.
@@ -87,6 +89,13 @@ public enum RankFault: Equatable, Sendable {
         id: "ranks.missing", exit: .rankLost,
         message: ranks.map { "rank \($0.rank) on \($0.host.printable)" }.joined(separator: ", ")
           + " did not come within \(seconds) s (\(place))",
+        hint: "see what that process, or its machine, is doing; --comm-timeout waits longer")
+    case .stuck(let ranks, let place, let seconds):
+      Diagnosis(
+        id: "ranks.missing", exit: .rankLost,
+        message: (ranks.count == 1 ? "" : "one of ")
+          + ranks.map { "rank \($0.rank) on \($0.host.printable)" }.joined(separator: ", ")
+          + " came, but did not go on within \(seconds) s (\(place))",
         hint: "see what that process, or its machine, is doing; --comm-timeout waits longer")
     case .disagreement(let rank, let host):
       Diagnosis(
