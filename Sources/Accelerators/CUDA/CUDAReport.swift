@@ -54,7 +54,8 @@ public struct CUDAReport: Sendable {
     primitives = try CUDAPrimitives.findings(on: device)
 
     var conformance: [Conformance.Summary] = []
-    let expectations = try Conformance.quickExpectations(mode: .inference, pool: pool)
+    // Where gates are not decided, another order of sums can open one more: that says nothing of a card.
+    let expectations = try Conformance.quickExpectations(pool: pool) { $0.mode == .inference || $0.hasDecidedGates }
     for precision in Precision.allCases {
       progress(1 + conformance.count, steps, "comparing \(precision.rawValue) with the textbook")
       conformance.append(

@@ -31,11 +31,11 @@ extension Conformance {
     return results
   }
 
-  /// What the textbook says of the quick cases; `mode`: of those in that mode alone.
+  /// What the textbook says of the quick cases that `isWanted`.
   public static func quickExpectations(
-    mode: Plan.Mode? = nil, pool: ThreadPool
+    pool: ThreadPool, _ isWanted: (ConformanceCase) -> Bool = { _ in true }
   ) throws(BackendError) -> [Expectation] {
-    try quickCases(.fp32).filter { mode == nil || $0.mode == mode }
+    try quickCases(.fp32).filter(isWanted)
       .map { case_ throws(BackendError) in try Expectation(case_, pool: pool) }
   }
 
