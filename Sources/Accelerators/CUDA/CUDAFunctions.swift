@@ -77,7 +77,9 @@ struct CUDAFunctions: Sendable {
   /// Opens the driver: `path`, else what CHEXNET_CUDA names, else the first of the usual places. Throws `libraryMissing`.
   init(_ path: String? = nil) throws(PlatformError) {
     let named = path ?? ProcessInfo.processInfo.environment["CHEXNET_CUDA"].flatMap { $0.isEmpty ? nil : $0 }
-    library = try DynamicLibrary(named.map { [$0] } ?? Self.places)
+    // A place without a file would be all that the error speaks of.
+    let found = Self.places.filter { !$0.hasPrefix("/") || FileManager.default.fileExists(atPath: $0) }
+    library = try DynamicLibrary(named.map { [$0] } ?? found)
     initialize = try library.symbol("cuInit")
     driverVersion = try library.symbol("cuDriverGetVersion")
     deviceCount = try library.symbol("cuDeviceGetCount")
