@@ -30,13 +30,13 @@ struct RankOptions: ParsableArguments {
     if let ranks, ranks > 1 { try RankLauncher(count: ranks, savesOnSignal: savesOnSignal).run() }
     guard let launcher = try Launcher.found() else { return try body(SoleRank()) }
     let collective = try MPICollective(launcher, timeout: commTimeout) { error in
-      ErrorReport.tell(error, prefix: "rank \(Launcher.rank() ?? 0) on \(ProcessInfo.processInfo.hostName): ")
+      ErrorReport.tell(error, ofRank: Launcher.rank() ?? 0, on: ProcessInfo.processInfo.hostName)
       _exit(ErrorReport.status(of: error))
     }
     let (rank, host) = (collective.rank, collective.hosts[collective.rank])
     HugeMemory.whenMissing = { bytes in
       // Who started the processes ends the others when this one has left.
-      ErrorReport.tell(PlatformError.outOfMemory(bytes: bytes), prefix: "rank \(rank) on \(host): ")
+      ErrorReport.tell(PlatformError.outOfMemory(bytes: bytes), ofRank: rank, on: host)
       _exit(Platform.ExitStatus.outOfMemory.rawValue)
     }
     do {
@@ -65,7 +65,7 @@ struct RankOptions: ParsableArguments {
     case is ValidationError:
       if collective.rank == 0 { ErrorReport.tell(error) }
     default:
-      ErrorReport.tell(error, prefix: "rank \(collective.rank) on \(collective.hosts[collective.rank]): ")
+      ErrorReport.tell(error, ofRank: collective.rank, on: collective.hosts[collective.rank])
       collective.abort(status)
     }
     // Launchers end all when the first one leaves with an error: whoever has something to say has said it before.
