@@ -41,17 +41,18 @@ public final class BatchLoader {
   private let seed: UInt64
   private let epoch: Int
   private let pool: ThreadPool
+  private let whenPrepared: (@Sendable ([Batch]) -> Void)?
   /// The first sample, as an index of `order`, of the batch that has not been begun.
   private var position = 0
   private var ahead: PendingBatch?
 
   /// `order`: the samples to hand out, by their index in `dataset`; nil for all, as they are listed. For training it is
   /// `shuffledOrder`, or a rank's or a resumed run's part of it. The last batch can be smaller than the others. `preparations`: nil for the
-  /// data set's own.
+  /// data set's own. `whenPrepared` is told of the batch, by each of them, on another thread: before the caller gets it, and mostly before it asks.
   public init(
     _ dataset: Dataset, preparations: [ImagePreparation]? = nil, order: [Int]? = nil, batchSize: Int,
     augmentation: Augmentation = .none, seed: UInt64 = 0,
-    epoch: Int = 0, pool: ThreadPool = ThreadPool()
+    epoch: Int = 0, pool: ThreadPool = ThreadPool(), whenPrepared: (@Sendable ([Batch]) -> Void)? = nil
   ) {
     precondition(batchSize > 0, "a batch has at least one sample")
     self.dataset = dataset
@@ -63,6 +64,7 @@ public final class BatchLoader {
     self.seed = seed
     self.epoch = epoch
     self.pool = pool
+    self.whenPrepared = whenPrepared
   }
 
   /// The order of all `count` samples in an epoch: seed and epoch decide.
@@ -95,10 +97,12 @@ public final class BatchLoader {
     let samples = Array(order[position..<min(position + batchSize, order.count)])
     position += samples.count
     let (dataset, preparations, augmentation) = (dataset, preparations, augmentation)
-    let (seed, epoch, pool) = (seed, epoch, pool)
+    let (seed, epoch, pool, whenPrepared) = (seed, epoch, pool, whenPrepared)
     return PendingBatch {
-      Self.batches(
+      let result = Self.batches(
         samples, of: dataset, by: preparations, augmentation: augmentation, seed: seed, epoch: epoch, pool: pool)
+      if let whenPrepared, case .success(let batches) = result { whenPrepared(batches) }
+      return result
     }
   }
 

@@ -121,7 +121,8 @@ struct TrainingLoop {
     let shares = steps.map { $0[ranks.collective.share(of: $0.count)] }
     let loader = BatchLoader(
       training, order: shares.flatMap(\.self), batchSize: options.batchSize,
-      augmentation: options.imageAugmentation, seed: options.seed, epoch: epoch, pool: finetuner.pool)
+      augmentation: options.imageAugmentation, seed: options.seed, epoch: epoch, pool: finetuner.pool,
+      whenPrepared: session.bringing(by: training.preparation))
     for (images, share) in zip(steps, shares) {
       ranks.collective.place = "epoch \(epoch + 1), step \(state.step + 1)"
       if let reason = try ranks.reasonToStop(reasonToStop) { try stop(reason) }
@@ -280,7 +281,7 @@ struct TrainingLoop {
   private func accumulate(_ batch: Batch, known: Int, images: [String]) throws(TrainingError) -> Double {
     do {
       return try session.accumulateGradients(
-        ImageBatch(batch.images, shape: session.plan.image, tables: training.preparation.tables),
+        session.images(of: batch, by: training.preparation),
         labels: LabelBatch(batch.samples.flatMap { labels(of: $0).labels }), weights: classWeights,
         lossScale: 1 / Double(max(known, 1))
       ).lossSum

@@ -59,7 +59,7 @@ extension Emulated {
       _ expected: Conformance.Expectation, _ precision: Precision, _ device: CUDADevice
     ) throws -> (logits: [Float], features: [Float], values: [Float]) {
       let (plan, count) = (expected.plan, expected.images.count)
-      let network = CUDANetwork(plan, precision, batch: plan.batchSize)
+      let network = CUDANetwork(plan, precision, batch: plan.batchSize, sharesPlaces: false)
       guard let memory = try CUDAMemory.allocate(network.memory.size, on: device) else {
         throw BackendError.device(.badName("too little memory"))
       }
@@ -72,7 +72,8 @@ extension Emulated {
         UnsafeMutableRawBufferPointer(start: parameters.pointer, count: parameters.bytes).copyMemory(from: $0)
       }
       try stream.copy(parameters.bytes, from: parameters.pointer, to: places[network.parameters])
-      try images.send(
+      try images.bring(expected.images, on: stream)
+      try images.describe(
         expected.images, windows: places[network.windows], table: places[network.table], on: stream)
       for launch in network.weightLaunches(device, at: memory.address)
         + network.forwardLaunches(device, at: memory.address, count: count, keepingFeatures: true)

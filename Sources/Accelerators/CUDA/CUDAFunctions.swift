@@ -57,6 +57,7 @@ struct CUDAFunctions: Sendable {
   let createEvent: @convention(c) (UnsafeMutablePointer<CUDAHandle?>, CUnsignedInt) -> CInt
   let destroyEvent: @convention(c) (CUDAHandle?) -> CInt
   let recordEvent: @convention(c) (CUDAHandle?, CUDAHandle?) -> CInt
+  let waitForEvent: @convention(c) (CUDAHandle?, CUDAHandle?, CUnsignedInt) -> CInt
   /// Milliseconds, from, to.
   let elapsed: @convention(c) (UnsafeMutablePointer<Float>, CUDAHandle?, CUDAHandle?) -> CInt
   let errorName: @convention(c) (CInt, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> CInt
@@ -115,6 +116,7 @@ struct CUDAFunctions: Sendable {
     createEvent = try library.symbol("cuEventCreate")
     destroyEvent = try library.symbol("cuEventDestroy_v2")
     recordEvent = try library.symbol("cuEventRecord")
+    waitForEvent = try library.symbol("cuStreamWaitEvent")
     elapsed = try library.symbol("cuEventElapsedTime")
     errorName = try library.symbol("cuGetErrorName")
     announce = library.has("emulator_divide") ? try library.symbol("emulator_divide") : nil

@@ -3,7 +3,7 @@ import Engine
 
 /// What the way back needs beside the forward pass's maps: where gradients, debts and parts of sums lie.
 ///
-/// The gradient that a block gathers, G, is fp32 in either precision, as on the CPU.
+/// The gradient that a block gathers, G, is of A, as PyTorch's: parameters.h says what that costs.
 struct CUDAGradients {
   typealias Buffer = MemoryPlan.Buffer
 
@@ -14,7 +14,7 @@ struct CUDAGradients {
   }
 
   struct Block {
-    /// `[N·H·W][lanes]` Float: G.
+    /// `[N·H·W][lanes]` of A: G.
     let gradient: Buffer
     let debts: Debts
   }
@@ -23,11 +23,12 @@ struct CUDAGradients {
   let gradients: Buffer
   let first: Buffer
   let second: Buffer
-  /// `[N][L]`: bytes of labels, Float gradients; `[L]` Float class weights; the loss's sum, Double.
+  /// `[N][L]`: bytes of labels, Float gradients; `[L]` Float class weights; Doubles: what the gradients are multiplied by, and the loss's sum.
   let labels: Buffer
   let logitGradients: Buffer
   let positive: Buffer
   let negative: Buffer
+  let scale: Buffer
   let lossSum: Buffer
   /// `[N][lanes]` Float.
   let share: Buffer
@@ -43,8 +44,9 @@ struct CUDAGradients {
   let sums: Buffer
   /// Float, `[parts][depth][outputs]` of a convolution's weight gradient.
   let partial: Buffer
-  /// Double, one a block of the gradient's norm.
+  /// Double: one a block of the gradient's norm, and the norm.
   let squares: Buffer
+  let norm: Buffer
 
   /// Blocks that a gradient's norm is computed by.
   static let normBlocks = 256
@@ -81,6 +83,7 @@ struct CUDAGradients {
     logitGradients = places.always("logit gradients", 4 * batch * classes)
     positive = places.always("positive weights", 4 * classes)
     negative = places.always("negative weights", 4 * classes)
+    scale = places.always("loss scale", 8)
     lossSum = places.always("loss", 8)
 
     func debts(_ name: String, _ lanes: Int) -> Debts {
@@ -92,10 +95,13 @@ struct CUDAGradients {
     blocks = network.blocks.enumerated().map { index, block in
       let name = "denseblock\(index + 1)"
       return Block(
-        gradient: places.always(name + " gradient", 4 * pixels(block) * block.lanes),
+        gradient: places.map(
+          name + " gradient", size * pixels(block) * block.lanes,
+          during: (index + 1 == network.blocks.count ? places.headBack : places.back(index))...places.back(index - 1)),
         debts: debts(name, block.lanes))
     }
-    share = places.always("share", 4 * batch * (network.blocks.last?.lanes ?? 0))
+    let back = places.headBack...places.last
+    share = places.map("share", 4 * batch * (network.blocks.last?.lanes ?? 0), during: back)
 
     let stemPixels = batch * network.stem.convolved.area
     let stemLanes = network.stemConvolution.outputLanes
@@ -105,11 +111,12 @@ struct CUDAGradients {
         let pooled = block.transition.map { _ in pixels(block) / 4 * block.lanes } ?? 0
         return max(pixels(block) * block.plan.bottleneck.lanes, pooled)
       }.max() ?? 0
-    gated = places.always("gated", size * max(mostGated, stemPixels * stemLanes))
-    resolved = places.always("resolved", size * max(mostGated, stemPixels * stemLanes))
-    grown = places.always(
+    gated = places.map("gated", size * max(mostGated, stemPixels * stemLanes), during: back)
+    resolved = places.map("resolved", size * max(mostGated, stemPixels * stemLanes), during: back)
+    grown = places.map(
       "grown",
-      size * (network.blocks.map { pixels($0) * max($0.plan.growth.lanes, $0.plan.inputSlabs * 32) }.max() ?? 0))
+      size * (network.blocks.map { pixels($0) * max($0.plan.growth.lanes, $0.plan.inputSlabs * 32) }.max() ?? 0),
+      during: back)
     self.debts = debts("stem and bottlenecks", max(stemLanes, network.blocks.map(\.plan.bottleneck.lanes).max() ?? 0))
 
     let mostSums =
@@ -118,9 +125,9 @@ struct CUDAGradients {
           (pixels(block) + 31) / 32 * max(block.lanes, block.plan.bottleneck.lanes),
           Self.sumParts(pixels(block)) * block.lanes)
       }.max() ?? 0
-    sums = places.always(
+    sums = places.map(
       "gate sums",
-      max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride)
+      max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride, during: back)
 
     func weights(_ convolution: CUDANetwork.Convolution, _ pixels: Int) -> Int {
       let columns =
@@ -137,8 +144,9 @@ struct CUDAGradients {
       }.max() ?? 0
     let stemParts = Self.parts(
       stemPixels, columns: network.stem.image.channels * ((stemLanes + 63) / 64), multiprocessors)
-    partial = places.always(
-      "weight gradients", 4 * max(most, stemParts * network.stemConvolution.inputLanes * stemLanes))
+    partial = places.map(
+      "weight gradients", 4 * max(most, stemParts * network.stemConvolution.inputLanes * stemLanes), during: back)
     squares = places.always("squares", 8 * Self.normBlocks)
+    norm = places.always("norm", 8)
   }
 }

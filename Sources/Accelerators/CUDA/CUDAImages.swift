@@ -44,10 +44,8 @@ struct CUDAImages: ~Copyable {
         device: device.title, wanted: bytes, free: free, total: total, batch: batch, fitting: free / (bytes / batch)))
   }
 
-  /// Asks `stream` for the images of `batch`, their windows and what their bytes stand for. They are in `staged` until that is done.
-  mutating func send(
-    _ batch: ImageBatch, windows: DeviceAddress, table: DeviceAddress, on stream: borrowing CUDAStream
-  ) throws(BackendError) {
+  /// Asks `stream` for the pixels of `batch`, which are in `staged` until that is done.
+  mutating func bring(_ batch: ImageBatch, on stream: borrowing CUDAStream) throws(BackendError) {
     let images = batch.images
     var (sources, places, bytes) = ([(image: ImagePixels, place: Int)](), [UnsafeRawPointer: Int](), 0)
     // A place for each array: windows of one image share it. An array stays where it is while the batch is there.
@@ -63,7 +61,6 @@ struct CUDAImages: ~Copyable {
     if staged.bytes < head + bytes { staged = try PinnedMemory(head + bytes, for: device) }
     if memory.bytes < bytes { memory = try Self.allocate(bytes, batch: images.count, device) }
 
-    let windowBytes = images.count * MemoryLayout<image_window>.stride
     let window = staged.pointer.bindMemory(to: image_window.self, capacity: images.count)
     for (index, image) in images.enumerated() {
       image.withBytes { start, _ in
@@ -77,17 +74,30 @@ struct CUDAImages: ~Copyable {
         target.pointer.advanced(by: copies[index].place).copyMemory(from: start, byteCount: count)
       }
     }
-    try stream.copy(windowBytes, from: staged.pointer, to: windows)
-    try stream.copy(bytes, from: staged.pointer + head, to: memory.address)
     if let tables = batch.tables {
-      let values = staged.pointer + Self.aligned(windowBytes)
       for (channel, table) in tables.tables.enumerated() {
         table.withUnsafeBytes {
-          UnsafeMutableRawBufferPointer(start: values + channel * $0.count, count: $0.count).copyMemory(from: $0)
+          UnsafeMutableRawBufferPointer(
+            start: self.values(images.count) + channel * $0.count, count: $0.count
+          ).copyMemory(from: $0)
         }
       }
-      try stream.copy(tables.channels * 256 * MemoryLayout<Float>.size, from: values, to: table)
     }
+    try stream.copy(bytes, from: staged.pointer + head, to: memory.address)
+  }
+
+  /// Where the table is staged, behind the windows of `count` images.
+  private func values(_ count: Int) -> UnsafeMutableRawPointer {
+    staged.pointer + Self.aligned(count * MemoryLayout<image_window>.stride)
+  }
+
+  /// Asks `stream` for the windows of the images of `batch`, whose pixels have been brought, and for what their bytes stand for.
+  func describe(
+    _ batch: ImageBatch, windows: DeviceAddress, table: DeviceAddress, on stream: borrowing CUDAStream
+  ) throws(BackendError) {
+    try stream.copy(batch.count * MemoryLayout<image_window>.stride, from: staged.pointer, to: windows)
+    guard let tables = batch.tables else { return }
+    try stream.copy(tables.channels * 256 * MemoryLayout<Float>.size, from: values(batch.count), to: table)
   }
 
   /// How the kernel finds the pixels of `image`, whose array is at `address`.

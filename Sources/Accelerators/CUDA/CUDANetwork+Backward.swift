@@ -18,19 +18,18 @@ extension CUDANetwork {
     return pass.launches
   }
 
-  /// The loss of `count` images and the gradients of their logits, times `scale`.
+  /// The loss of `count` images and the gradients of their logits.
   func lossLaunch(
-    _ device: CUDADevice, at base: DeviceAddress, count: Int, scale: Double, isWeighted: Bool,
-    _ gradients: CUDAGradients
+    _ device: CUDADevice, at base: DeviceAddress, count: Int, _ gradients: CUDAGradients
   ) -> CUDALaunch {
     let places = Addresses(base: base, memory: memory)
     return CUDALaunch(
       device.kernel("loss"), "loss", "\(count)×\(head.classCount)", grid: (1, 1, 1),
       loss_parameters(
         logits: places[logits], known: places[gradients.labels],
-        positive: isWeighted ? places[gradients.positive] : 0, negative: isWeighted ? places[gradients.negative] : 0,
-        gradient: places[gradients.logitGradients], sum: places[gradients.lossSum], scale: scale,
-        images_count: Int32(count), labels: Int32(head.classCount)))
+        positive: places[gradients.positive], negative: places[gradients.negative], scale: places[gradients.scale],
+        gradient: places[gradients.logitGradients], sum: places[gradients.lossSum], images_count: Int32(count),
+        labels: Int32(head.classCount)))
   }
 }
 
@@ -86,10 +85,10 @@ private struct BackwardPass {
 
   /// `pixels` × `lanes` of a gradient, with what is owed taken off: of G, from lane `first` of its map on, or of what is behind a gate, times a scale.
   private mutating func resolve(
-    _ name: String, _ kind: String, _ g: DeviceAddress, stride: Int, affine: CUDANetwork.Buffer? = nil,
+    _ name: String, _ g: DeviceAddress, stride: Int, affine: CUDANetwork.Buffer? = nil,
     debts: DeviceAddress, x: DeviceAddress, xStride: Int, into target: CUDANetwork.Buffer, pixels: Int, lanes: Int
   ) {
-    let kernel = device.kernel("resolve_gradient_\(kind)_\(suffix)")
+    let kernel = device.kernel("resolve_gradient_\(suffix)")
     launches.append(
       CUDALaunch(
         kernel, "resolved gradient of \(name)", "\(lanes) lanes of \(pixels) pixels",
@@ -189,7 +188,7 @@ private struct BackwardPass {
     guard let transition = block.transition else { return }
     let (convolution, pixels) = (transition.convolution, count * next.plan.area)
     resolve(
-      convolution.name, "g", places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
+      convolution.name, places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
       x: places[next.map], xStride: next.lanes, into: gradients.grown, pixels: pixels, lanes: convolution.outputLanes)
     pointwiseWeights(
       convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, pixels: pixels)
@@ -218,7 +217,7 @@ private struct BackwardPass {
     let (first, growth) = (block.plan.inputSlabs(of: number) * ChannelSlabs.lanes, layer.convolution2.outputLanes)
     let (lanes, convolution) = (layer.convolution2.inputLanes, layer.convolution2)
     resolve(
-      convolution.name, "g", slice(own.gradient, from: first, size: 4), stride: block.lanes,
+      convolution.name, slice(own.gradient, from: first, size: precision.size), stride: block.lanes,
       debts: slice(own.debts.debts, from: first, size: MemoryLayout<debt_pair>.stride),
       x: slice(block.map, from: first, size: precision.size), xStride: block.lanes, into: gradients.grown,
       pixels: pixels, lanes: growth)
@@ -250,7 +249,7 @@ private struct BackwardPass {
     normalize(
       layer.normalization2, layer.moments, gradients.debts, parts: tiles, pixels: pixels, accumulates: false)
     resolve(
-      layer.convolution1.name, "a", places[gradients.gated], stride: lanes, affine: layer.normalization2.affine,
+      layer.convolution1.name, places[gradients.gated], stride: lanes, affine: layer.normalization2.affine,
       debts: places[gradients.debts.debts], x: places[layer.bottleneck], xStride: lanes, into: gradients.resolved,
       pixels: pixels, lanes: lanes)
 
@@ -268,7 +267,7 @@ private struct BackwardPass {
     let (lanes, own) = (convolution.outputLanes, gradients.blocks[0])
     let (pooled, pixels) = (count * stem.output.area, count * stem.convolved.area)
     resolve(
-      "pool0", "g", places[own.gradient], stride: block.lanes, debts: places[own.debts.debts], x: places[block.map],
+      "pool0", places[own.gradient], stride: block.lanes, debts: places[own.debts.debts], x: places[block.map],
       xStride: block.lanes, into: gradients.grown, pixels: pooled, lanes: lanes)
     let parts = CUDAGradients.sumParts(pixels)
     launches.append(
@@ -284,7 +283,7 @@ private struct BackwardPass {
       network.stemNormalization, network.stemMoments, gradients.debts, parts: parts, pixels: pixels,
       accumulates: false)
     resolve(
-      "conv0", "a", places[gradients.gated], stride: lanes, affine: network.stemNormalization.affine,
+      "conv0", places[gradients.gated], stride: lanes, affine: network.stemNormalization.affine,
       debts: places[gradients.debts.debts], x: places[network.convolved], xStride: lanes, into: gradients.resolved,
       pixels: pixels, lanes: lanes)
     let columns = (stem.image.channels, (lanes + 63) / 64)

@@ -4,8 +4,8 @@ import Engine
 /// A network as the kernels see it: what is computed from what, and where each number lies in the one piece of memory that a session has on
 /// its device.
 ///
-/// Maps are NHWC, a block is one map, channels lie in slabs of 32 lanes (`ChannelSlabs`), of which those without a channel are zero. Inference gives
-/// two maps the same place where their lives do not overlap; training keeps them all.
+/// Maps are NHWC, a block is one map, channels lie in slabs of 32 lanes (`ChannelSlabs`), of which those without a channel are zero. Two maps have the
+/// same place where their lives do not overlap; training needs most of them until its way back.
 struct CUDANetwork {
   typealias Buffer = MemoryPlan.Buffer
 
@@ -105,7 +105,7 @@ struct CUDANetwork {
   /// Pixels of the smallest tile that any kernel has.
   private static let smallestTile = 32
 
-  /// `batch`: of the plan, or another, to ask how much memory that would take. `sharesPlaces`: whether two maps of an inference may lie in one
+  /// `batch`: of the plan, or another, to ask how much memory that would take. `sharesPlaces`: whether two maps may lie in one
   /// place; otherwise whoever watches memory can tell them apart.
   ///
   /// `multiprocessors`: what a weight gradient's parts are counted by.
@@ -114,8 +114,7 @@ struct CUDANetwork {
   ) {
     let fused = FusedPlan(plan)
     let isTraining = plan.mode == .training
-    var places = Places(
-      isTraining: isTraining, keepsAll: isTraining || !sharesPlaces, last: 2 * fused.blocks.count)
+    var places = Places(isTraining: isTraining, keepsAll: !sharesPlaces, blockCount: fused.blocks.count)
     let size = precision.size
     (self.plan, self.precision, self.batch, stem, head) = (plan, precision, batch, fused.stem, fused.head)
 
@@ -127,18 +126,20 @@ struct CUDANetwork {
       "conv0", stem.convolution, from: .plain(stem.image.channels), stem.image.channels,
       lanes: 64 * stem.image.channels,
       to: stem.convolved.channels, taps: 49, packedTaps: 1, size)
-    convolved = places.map("conv0", batch * stem.convolved.area * stemSlabs.lanes * size, during: 0...1)
+    convolved = places.map(
+      "conv0", batch * stem.convolved.area * stemSlabs.lanes * size, during: 0...1, back: places.back(-1))
     stemMoments = places.moments("conv0", stemSlabs.lanes)
 
     blocks = fused.blocks.indices.map { places.block($0, of: fused, batch: batch, size) }
     guard let last = blocks.last else { preconditionFailure("a network has a block") }
     headNormalization = places.normalization(
       "norm5", head.normalization, .of(last.plan), channels: head.input.channels, lanes: last.lanes)
-    let end = 2 * blocks.count
-    mean = places.map("mean", batch * last.lanes * 4, during: end...end)
+    let end = places.head
+    mean = places.map("mean", batch * last.lanes * 4, during: end...end, back: places.headBack)
     features = places.map("features", batch * head.input.count * 4, during: end...end)
-    logits = places.map("logits", batch * head.classCount * 4, during: end...end)
-    parameters = places.map("parameters", plan.layout.count * 4, during: Places.load...Places.load)
+    logits = places.map("logits", batch * head.classCount * 4, during: end...end, back: places.last)
+    parameters = places.map(
+      "parameters", plan.layout.count * 4, during: Places.load...Places.load, back: places.last)
     classifier = places.always("classifier", plan.layout.classifier.count * 4)
     windows = places.always("windows", batch * MemoryLayout<image_window>.stride)
     table = places.always("table", stem.image.channels * 256 * 4)
@@ -150,7 +151,8 @@ struct CUDANetwork {
       }.max() ?? 0
     sums =
       isTraining
-      ? places.always("sums", max(mostSums, stemTiles * stemSlabs.lanes) * MemoryLayout<tile_sums>.stride) : nil
+      ? places.map(
+        "sums", max(mostSums, stemTiles * stemSlabs.lanes) * MemoryLayout<tile_sums>.stride, during: 0...end) : nil
     gradients =
       isTraining
       ? CUDAGradients(

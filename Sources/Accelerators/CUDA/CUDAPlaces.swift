@@ -8,17 +8,32 @@ struct Places {
   var contents: [(name: String, buffer: MemoryPlan.Buffer)] = []
   let isTraining: Bool
   let keepsAll: Bool
-  let last: Int
+  let blockCount: Int
 
-  init(isTraining: Bool, keepsAll: Bool, last: Int) {
-    (self.isTraining, self.keepsAll, self.last) = (isTraining, keepsAll, last)
+  init(isTraining: Bool, keepsAll: Bool, blockCount: Int) {
+    (self.isTraining, self.keepsAll, self.blockCount) = (isTraining, keepsAll, blockCount)
   }
 
-  /// The step in which weights are folded and packed, before any pass.
-  static let load = -1
+  // MARK: Steps
 
-  mutating func map(_ name: String, _ bytes: Int, during life: ClosedRange<Int>) -> MemoryPlan.Buffer {
-    let buffer = plan.add(bytes, during: keepsAll ? Self.load...last : life)
+  /// In which weights are folded and packed, before any pass.
+  static let load = -1
+  /// Of the head. Step 0 is the stem's convolution, 1 its pool and the first block, 2 a transition, and so on.
+  var head: Int { 2 * blockCount }
+  /// On the way back: of the head.
+  var headBack: Int { head + 1 }
+  /// Of a block and of what follows it. Block −1 is the stem.
+  func back(_ block: Int) -> Int { headBack + blockCount - block }
+  var last: Int { isTraining ? back(-1) : head }
+
+  // MARK: Places
+
+  /// `back`: the last step on the way back that reads it.
+  mutating func map(
+    _ name: String, _ bytes: Int, during life: ClosedRange<Int>, back: Int? = nil
+  ) -> MemoryPlan.Buffer {
+    let end = isTraining ? back ?? life.upperBound : life.upperBound
+    let buffer = plan.add(bytes, during: keepsAll ? Self.load...last : life.lowerBound...end)
     contents.append((name, buffer))
     return buffer
   }
@@ -31,8 +46,8 @@ struct Places {
 
   // MARK: Parts of a network
 
-  /// Block `index`. Step 0 is the stem's convolution; the block is written from step 2·index (the transition before it, or the first pool in its
-  /// own step 1) on, and read until what follows it, in step 2·index + 2.
+  /// Block `index`: written from step 2·index (the transition before it, or the first pool in its own step 1) on, and read until what follows it, in
+  /// step 2·index + 2, and on the way back until what comes before it.
   mutating func block(_ index: Int, of fused: FusedPlan, batch: Int, _ size: Int) -> CUDANetwork.Block {
     let (block, own, name) = (fused.blocks[index], 1 + 2 * index, "denseblock\(index + 1)")
     let map = channel_map.of(block)
@@ -57,7 +72,8 @@ struct Places {
           convolution2: convolution(
             prefix + ".conv2", layer.convolution2, from: .plain(bottleneck), bottleneck,
             lanes: block.bottleneck.lanes, to: layer.output.channels - channels, taps: 9, packedTaps: 9, size),
-          bottleneck: shared ?? self.map(prefix + " bottleneck", bottleneckBytes, during: own...own),
+          bottleneck: shared
+            ?? self.map(prefix + " bottleneck", bottleneckBytes, during: own...own, back: back(index)),
           moments: moments(prefix + " bottleneck", block.bottleneck.lanes)))
     }
     let transition = block.transition.map { transition in
@@ -70,12 +86,14 @@ struct Places {
           prefix + ".conv", transition.convolution, from: map, transition.input.channels, lanes: block.slabs.lanes,
           to: transition.output.channels, taps: 1, packedTaps: 1, size),
         pooled: self.map(
-          prefix + " pooled", batch * transition.output.area * block.slabs.lanes * size, during: own + 1...own + 1))
+          prefix + " pooled", batch * transition.output.area * block.slabs.lanes * size, during: own + 1...own + 1,
+          back: back(index)))
     }
     return CUDANetwork.Block(
       plan: block,
       map: self.map(
-        name, batch * block.area * block.slabs.lanes * size, during: (index == 0 ? own : own - 1)...own + 1),
+        name, batch * block.area * block.slabs.lanes * size, during: (index == 0 ? own : own - 1)...own + 1,
+        back: back(index - 1)),
       moments: moments(name, block.slabs.lanes), layers: layers, transition: transition)
   }
 

@@ -10,7 +10,7 @@ final class CUDASession: Session {
   private let network: CUDANetwork
   private let memory: CUDAMemory
   private let stream: CUDAStream
-  private var images: CUDAImages
+  private let staging: CUDAStaging
   /// Logits and feature maps on their way back.
   private var results: PinnedMemory
   private var graphs: [GraphKey: GraphBox] = [:]
@@ -43,12 +43,13 @@ final class CUDASession: Session {
     if !sharesPlaces { network.announce(at: memory.address, on: device) }
     self.memory = memory
     stream = try CUDAStream(device)
-    images = try CUDAImages(device, shape: plan.image, batch: plan.batchSize)
+    staging = try CUDAStaging(device, shape: plan.image, batch: plan.batchSize)
     results = try PinnedMemory(4 * plan.batchSize * plan.architecture.classCount, for: device)
     weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
   }
 
-  var memoryBytes: Int? { memory.bytes + images.bytes }
+  var memoryBytes: Int? { memory.bytes + staging.bytes }
+  var stage: (any ImageStage)? { staging }
 
   func load(_ weights: Weights) throws(BackendError) {
     precondition(weights.layout == plan.layout, "weights of another network")
@@ -78,7 +79,8 @@ final class CUDASession: Session {
     let (classes, features) = (images.count * plan.architecture.classCount, images.count * plan.features.count)
     let wanted = 4 * (classes + (keepingFeatures ? features : 0))
     if results.bytes < wanted { results = try PinnedMemory(wanted, for: device) }
-    try self.images.send(images, windows: places[network.windows], table: places[network.table], on: stream)
+    try staging.use(images, windows: places[network.windows], table: places[network.table], on: stream)
+    defer { staging.release() }
     try run(images.count, keepingFeatures)
     try stream.copy(4 * classes, from: places[network.logits], to: results.pointer)
     if keepingFeatures {

@@ -47,13 +47,18 @@ struct CUDAStream: ~Copyable {
     try device.check("cuStreamSynchronize", device.functions.synchronize(handle), what())
   }
 
+  /// What is asked for from here on waits until `event`, of this or of another stream, has come.
+  func wait(for event: borrowing CUDAEvent) throws(BackendError) {
+    try device.check("cuStreamWaitEvent", device.functions.waitForEvent(handle, event.handle, 0))
+  }
+
   /// Milliseconds that what `body` asks for takes on the device, once what was asked for before is done.
   func time(_ body: (borrowing CUDAStream) throws(BackendError) -> Void) throws(BackendError) -> Double {
     let start = try CUDAEvent(device)
     let end = try CUDAEvent(device)
-    try device.check("cuEventRecord", device.functions.recordEvent(start.handle, handle))
+    try start.record(on: self)
     try body(self)
-    try device.check("cuEventRecord", device.functions.recordEvent(end.handle, handle))
+    try end.record(on: self)
     try wait("a measurement")
     var milliseconds: Float = 0
     try device.check("cuEventElapsedTime", device.functions.elapsed(&milliseconds, start.handle, end.handle))
@@ -62,8 +67,8 @@ struct CUDAStream: ~Copyable {
 }
 
 /// A point in a stream's time.
-private struct CUDAEvent: ~Copyable {
-  let handle: CUDAHandle
+struct CUDAEvent: ~Copyable {
+  fileprivate let handle: CUDAHandle
   private let device: CUDADevice
 
   init(_ device: CUDADevice) throws(BackendError) {
@@ -73,7 +78,15 @@ private struct CUDAEvent: ~Copyable {
     (handle, self.device) = (event, device)
   }
 
-  deinit { _ = device.functions.destroyEvent(handle) }
+  deinit {
+    try? device.makeCurrent()
+    _ = device.functions.destroyEvent(handle)
+  }
+
+  /// When `stream` has done all that it has been asked for.
+  func record(on stream: borrowing CUDAStream) throws(BackendError) {
+    try device.check("cuEventRecord", device.functions.recordEvent(handle, stream.handle))
+  }
 }
 
 /// Launches that the driver has taken down once, and starts together: one call in the place of hundreds.

@@ -4,7 +4,8 @@ import Foundation
 import Platform
 import Tensors
 
-/// One network in training on a GPU: parameters, gradients and moments stay there; the forward pass and the way back are a graph each.
+/// One network in training on a GPU: parameters, gradients and moments stay there. What accumulates gradients, from the weights to the parameters'
+/// gradients, is one graph; an update is some launches more, which decide by themselves whether all is finite.
 final class CUDATraining: Session {
   let plan: Plan
   private let device: CUDADevice
@@ -12,47 +13,63 @@ final class CUDATraining: Session {
   private let gradients: CUDAGradients
   private let memory: CUDAMemory
   private let stream: CUDAStream
-  private var images: CUDAImages
+  private let staging: CUDAStaging
   /// What goes there and comes back: never two things at a time.
   private let staged: PinnedMemory
   private var passes: [Int: Pass] = [:]
+  private var weights: ClassWeights
   private var steps = 0
   private var classifierSteps = 0
 
-  /// The graphs for a number of images.
+  /// The graph for a number of images.
   private final class Pass {
-    let forward: CUDAGraph
-    let backward: CUDAGraph
-    init(forward: consuming CUDAGraph, backward: consuming CUDAGraph) {
-      self.forward = forward
-      self.backward = backward
+    let graph: CUDAGraph
+    init(_ graph: consuming CUDAGraph) { self.graph = graph }
+  }
+
+  /// What a step sends and gets back, where it lies in `staged`.
+  private struct Exchange {
+    let scale = 0, lossSum = 8, labels = 16
+    let logits: Int
+    let bytes: Int
+
+    /// `count` of labels and of logits.
+    init(_ count: Int) {
+      logits = labels + (count + 7) / 8 * 8
+      bytes = logits + 4 * count
     }
   }
 
   /// Of different sizes of batch: an epoch has two.
   private static let keptPasses = 4
 
-  init(_ plan: Plan, _ precision: Precision, _ device: CUDADevice) throws(BackendError) {
+  /// `sharesPlaces`: also where something watches the memory, which can then not tell maps apart that lie in one place.
+  init(
+    _ plan: Plan, _ precision: Precision, _ device: CUDADevice, sharesPlaces: Bool = false
+  ) throws(BackendError) {
     self.plan = plan
     self.device = device
-    network = CUDANetwork(plan, precision, batch: plan.batchSize, multiprocessors: device.multiprocessors)
+    network = CUDANetwork(
+      plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces,
+      multiprocessors: device.multiprocessors)
     guard let gradients = network.gradients else { preconditionFailure("training needs a training plan") }
     self.gradients = gradients
     memory = try network.allocate(on: device)
-    network.announce(at: memory.address, on: device)
+    if !sharesPlaces { network.announce(at: memory.address, on: device) }
     stream = try CUDAStream(device)
-    images = try CUDAImages(device, shape: plan.image, batch: plan.batchSize)
-    staged = try PinnedMemory(
-      4 * max(plan.layout.count, plan.batchSize * plan.architecture.classCount * 2), for: device)
+    staging = try CUDAStaging(device, shape: plan.image, batch: plan.batchSize)
+    let classes = plan.architecture.classCount
+    staged = try PinnedMemory(max(4 * plan.layout.count, Exchange(plan.batchSize * classes).bytes), for: device)
+    weights = ClassWeights(
+      positive: [Float](repeating: 1, count: classes), negative: [Float](repeating: 1, count: classes))
     for buffer in [gradients.gradients, gradients.first, gradients.second] {
-      try device.check(
-        "cuMemsetD8Async",
-        device.functions.setBytes(places[buffer], 0, 4 * plan.layout.trainedCount, stream.handle))
+      try clear(plan.layout.trainedCount, at: places[buffer])
     }
-    try stream.wait("a training session")
+    try send(weights)
   }
 
-  var memoryBytes: Int? { memory.bytes + images.bytes }
+  var memoryBytes: Int? { memory.bytes + staging.bytes }
+  var stage: (any ImageStage)? { staging }
 
   private var places: Addresses { Addresses(base: memory.address, memory: network.memory) }
 
@@ -74,11 +91,14 @@ final class CUDATraining: Session {
     return Array(UnsafeBufferPointer(start: staged.pointer.assumingMemoryBound(to: Float.self), count: count))
   }
 
-  private func readDoubles(_ count: Int, from address: DeviceAddress, _ what: String) throws(BackendError) -> [Double] {
-    try device.makeCurrent()
-    try stream.copy(8 * count, from: address, to: staged.pointer)
-    try stream.wait(what)
-    return Array(UnsafeBufferPointer(start: staged.pointer.assumingMemoryBound(to: Double.self), count: count))
+  private func send(_ weights: ClassWeights) throws(BackendError) {
+    try write(weights.positive, to: places[gradients.positive], "class weights")
+    try write(weights.negative, to: places[gradients.negative], "class weights")
+  }
+
+  /// `count` Floats become zero.
+  private func clear(_ count: Int, at address: DeviceAddress) throws(BackendError) {
+    try device.check("cuMemsetD8Async", device.functions.setBytes(address, 0, 4 * count, stream.handle))
   }
 
   func load(_ weights: Weights) throws(BackendError) {
@@ -116,12 +136,18 @@ final class CUDATraining: Session {
     guard images.count > 0 else { return TrainingOutcome(lossSum: 0, logits: []) }
     let classes = plan.architecture.classCount
     precondition(labels.labels.count == images.count * classes)
-    if let weights {
-      try write(weights.positive, to: places[gradients.positive], "class weights")
-      try write(weights.negative, to: places[gradients.negative], "class weights")
+    let weights =
+      weights
+      ?? ClassWeights(
+        positive: [Float](repeating: 1, count: classes), negative: [Float](repeating: 1, count: classes))
+    if weights != self.weights {
+      try send(weights)
+      self.weights = weights
     }
     try device.makeCurrent()
-    let known = staged.pointer.assumingMemoryBound(to: UInt8.self)
+    let exchange = Exchange(images.count * classes)
+    staged.pointer.storeBytes(of: lossScale, toByteOffset: exchange.scale, as: Double.self)
+    let known = (staged.pointer + exchange.labels).assumingMemoryBound(to: UInt8.self)
     for (index, label) in labels.labels.enumerated() {
       switch label {
       case .negative: known[index] = 0
@@ -129,35 +155,34 @@ final class CUDATraining: Session {
       case .unknown: known[index] = 2
       }
     }
-    try stream.copy(labels.labels.count, from: UnsafeRawPointer(staged.pointer), to: places[gradients.labels])
-    try self.images.send(images, windows: places[network.windows], table: places[network.table], on: stream)
-    let pass = try pass(images.count)
-    try pass.forward.launch(on: stream)
-    try stream.launch(
-      network.lossLaunch(
-        device, at: memory.address, count: images.count, scale: lossScale, isWeighted: weights != nil, gradients))
-    try pass.backward.launch(on: stream)
-    let what =
+    try stream.copy(8, from: UnsafeRawPointer(staged.pointer + exchange.scale), to: places[gradients.scale])
+    try stream.copy(labels.labels.count, from: UnsafeRawPointer(known), to: places[gradients.labels])
+    try staging.use(images, windows: places[network.windows], table: places[network.table], on: stream)
+    defer { staging.release() }
+    try pass(images.count).graph.launch(on: stream)
+    try stream.copy(4 * images.count * classes, from: places[network.logits], to: staged.pointer + exchange.logits)
+    try stream.copy(8, from: places[gradients.lossSum], to: staged.pointer + exchange.lossSum)
+    try stream.wait(
       "a step of training \(plan.architecture.name) on \(images.count) images of \(plan.image), \(network.precision.rawValue)"
-    try stream.wait(what)
-    let logits = try read(images.count * classes, from: places[network.logits], what)
-    let sum = try readDoubles(1, from: places[gradients.lossSum], what)[0]
+    )
+    let sum = staged.pointer.load(fromByteOffset: exchange.lossSum, as: Double.self)
     guard sum.isFinite else { throw .notFinite(what: "the loss (\(sum))") }
-    return TrainingOutcome(lossSum: sum, logits: logits)
+    let logits = (staged.pointer + exchange.logits).assumingMemoryBound(to: Float.self)
+    return TrainingOutcome(
+      lossSum: sum, logits: Array(UnsafeBufferPointer(start: logits, count: images.count * classes)))
   }
 
   private func pass(_ count: Int) throws(BackendError) -> Pass {
     if let known = passes[count] { return known }
-    let forward =
-      network.weightLaunches(device, at: memory.address)
-      + network.forwardLaunches(device, at: memory.address, count: count, keepingFeatures: false)
-    let backward = network.backwardLaunches(device, at: memory.address, count: count, gradients)
+    let base = memory.address
+    let launches =
+      network.weightLaunches(device, at: base)
+      + network.forwardLaunches(device, at: base, count: count, keepingFeatures: false)
+      + [network.lossLaunch(device, at: base, count: count, gradients)]
+      + network.backwardLaunches(device, at: base, count: count, gradients)
     let pass = Pass(
-      forward: try CUDAGraph(stream) { stream throws(BackendError) in
-        for launch in forward { try stream.launch(launch) }
-      },
-      backward: try CUDAGraph(stream) { stream throws(BackendError) in
-        for launch in backward { try stream.launch(launch) }
+      try CUDAGraph(stream) { stream throws(BackendError) in
+        for launch in launches { try stream.launch(launch) }
       })
     if passes.count == Self.keptPasses { passes.removeAll() }
     passes[count] = pass
@@ -197,36 +222,32 @@ final class CUDATraining: Session {
         gradient_norm_parameters(
           gradient: places[gradients.gradients] + DeviceAddress(4 * range.lowerBound),
           squares: places[gradients.squares], count: Int64(range.count))))
-    let squares = try readDoubles(CUDAGradients.normBlocks, from: places[gradients.squares], "the gradient's norm")
-    let norm = squares.reduce(0, +).squareRoot()
+    if step.scope == .network { try update(0..<classifier.lowerBound, step, behind: steps) }
+    try update(classifier, step, behind: classifierSteps)
+    try stream.copy(8, from: places[gradients.norm], to: staged.pointer)
+    try stream.wait("an optimizer step")
+    let norm = staged.pointer.load(as: Double.self)
     guard norm.isFinite else { throw .notFinite(what: "a gradient") }
-    // torch.nn.utils.clip_grad_norm_ divides by norm + 10⁻⁶.
-    let scale = step.clipNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
     if step.scope == .network {
-      try update(0..<classifier.lowerBound, step, scale, behind: steps)
       steps += 1
     } else {
-      try device.check(
-        "cuMemsetD8Async",
-        device.functions.setBytes(places[gradients.gradients], 0, 4 * classifier.lowerBound, stream.handle))
+      try clear(classifier.lowerBound, at: places[gradients.gradients])
     }
-    try update(classifier, step, scale, behind: classifierSteps)
     classifierSteps += 1
-    try stream.wait("an optimizer step")
     return norm
   }
 
   /// Asks for the update of `range`, which has taken `behind` steps before.
-  private func update(
-    _ range: Range<Int>, _ step: OptimizerStep, _ scale: Double, behind: Int
-  ) throws(BackendError) {
+  private func update(_ range: Range<Int>, _ step: OptimizerStep, behind: Int) throws(BackendError) {
     func at(_ buffer: CUDANetwork.Buffer) -> DeviceAddress { places[buffer] + DeviceAddress(4 * range.lowerBound) }
     let kernel = device.kernel("optimizer")
     var parameters = optimizer_parameters(
       values: at(network.parameters), gradient: at(gradients.gradients), first: at(gradients.first),
-      second: at(gradients.second), learning_rate: step.learningRate, weight_decay: step.weightDecay,
-      gradient_scale: scale, momentum: 0, beta2: 0, epsilon: 0, correction1: 1, correction2: 1,
-      count: Int64(range.count), kind: Int32(OPTIMIZER_SGD), is_first: behind == 0 ? 1 : 0)
+      second: at(gradients.second), squares: places[gradients.squares], norm: places[gradients.norm],
+      learning_rate: step.learningRate, weight_decay: step.weightDecay, clip_norm: step.clipNorm ?? .infinity,
+      momentum: 0, beta2: 0, epsilon: 0, correction1: 1, correction2: 1, count: Int64(range.count),
+      kind: Int32(OPTIMIZER_SGD), is_first: behind == 0 ? 1 : 0, squares_count: Int32(CUDAGradients.normBlocks),
+      unused: 0)
     func adam(_ beta1: Double, _ beta2: Double, _ epsilon: Double) {
       (parameters.momentum, parameters.beta2, parameters.epsilon) = (beta1, beta2, epsilon)
       parameters.correction1 = 1 - pow(beta1, Double(behind + 1))

@@ -30,6 +30,16 @@ public struct ImageBatch: Sendable {
     storage = .images(images, tables)
   }
 
+  /// Whether these are the images of `other`: at once where they are in the same array.
+  public func isSame(as other: ImageBatch) -> Bool {
+    guard shape == other.shape else { return false }
+    switch (storage, other.storage) {
+    case (.values(let mine), .values(let theirs)): return mine == theirs
+    case (.images(let mine, let tables), .images(let theirs, let others)): return mine == theirs && tables == others
+    default: return false
+    }
+  }
+
   /// One by one.
   public var images: [ImagePixels] {
     switch storage {
@@ -117,6 +127,12 @@ public struct TrainingOutcome: Sendable {
   }
 }
 
+/// Brings images to a device while a session there works on others.
+public protocol ImageStage: Sendable {
+  /// Begins to bring `images`, which the session is asked to work on next. From any thread; it changes nothing but how long that takes.
+  func bring(_ images: ImageBatch)
+}
+
 /// A network on a device: weights, gradients and optimizer moments live there, and nothing above names the device.
 ///
 /// Narrow on purpose: one backend launches kernels, another compiles graphs.
@@ -125,6 +141,9 @@ public protocol Session: AnyObject {
 
   /// Bytes that the session holds on its device: weights, gradients, moments and activations. nil: it asks for memory as it goes.
   var memoryBytes: Int? { get }
+
+  /// Where images can be brought ahead; nil where that is of no use.
+  var stage: (any ImageStage)? { get }
 
   /// Replaces the weights and running statistics. Moments and gradients stay.
   func load(_ weights: Weights) throws(BackendError)
@@ -170,6 +189,7 @@ public protocol Session: AnyObject {
 
 extension Session {
   public var memoryBytes: Int? { nil }
+  public var stage: (any ImageStage)? { nil }
 }
 
 /// A way of running plans.

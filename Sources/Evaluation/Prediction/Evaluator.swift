@@ -115,17 +115,21 @@ public struct Evaluator {
       preparations.append(predictor.preparation)
     }
     let dataset = try dataset(table, preprocessing: preparations[0].preprocessing)
+    func place(_ predictor: Predictor) -> Int {
+      preparations.firstIndex { $0.preprocessing == predictor.preparation.preprocessing } ?? 0
+    }
+    let bringing = predictors.compactMap { $0.bringing(at: place($0)) }
     let share = collective.share(of: table.samples.count)
     let loader = BatchLoader(
       dataset, preparations: preparations, order: Array(share), batchSize: predictors[0].batchSize,
-      augmentation: crops.augmentation, pool: pool)
+      augmentation: crops.augmentation, pool: pool,
+      whenPrepared: { batches in bringing.forEach { bring in bring(batches) } })
     var done = 0
     while let batches = try next(loader) {
-      for (place, predictor) in predictors.enumerated() {
-        let preparation = preparations.firstIndex { $0.preprocessing == predictor.preparation.preprocessing } ?? 0
+      for (index, predictor) in predictors.enumerated() {
         let classes = predictor.checkpoint.metadata.classes.count
-        try predictor.predict(batches[preparation], of: dataset) { (image, prediction) throws(EvaluationError) in
-          found[place].values.replaceSubrange(
+        try predictor.predict(batches[place(predictor)], of: dataset) { (image, prediction) throws(EvaluationError) in
+          found[index].values.replaceSubrange(
             image * classes..<(image + 1) * classes, with: prediction.probabilities)
         }
       }

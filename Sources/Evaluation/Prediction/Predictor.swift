@@ -103,12 +103,17 @@ public final class Predictor {
   ) throws(EvaluationError) {
     precondition(
       dataset.preparation.preprocessing == checkpoint.metadata.preprocessing, "images prepared for another network")
-    let loader = BatchLoader(dataset, order: order, batchSize: batchSize, augmentation: crops.augmentation, pool: pool)
+    let loader = BatchLoader(
+      dataset, order: order, batchSize: batchSize, augmentation: crops.augmentation, pool: pool,
+      whenPrepared: session.bringing(by: preparation))
     while let batch = try next(loader) {
       batch.skipped.forEach(skipped)
       try predict(batch, of: dataset, keepingFeatures: keepingFeatures, body)
     }
   }
+
+  /// What brings a loader's batches, this predictor's at `place`, to the device while it works on others; nil where that is of no use.
+  func bringing(at place: Int) -> (@Sendable ([Batch]) -> Void)? { session.bringing(by: preparation, at: place) }
 
   /// Calls `body` with the index and the prediction of each image of `batch`, which this predictor's preparation made of images of `dataset`.
   func predict(
@@ -119,8 +124,7 @@ public final class Predictor {
     let inference: Inference
     do {
       inference = try session.infer(
-        ImageBatch(batch.images, shape: session.plan.image, tables: preparation.tables),
-        keepingFeatures: keepingFeatures)
+        session.images(of: batch, by: preparation), keepingFeatures: keepingFeatures)
     } catch {
       throw .cause(error)
     }

@@ -22,7 +22,7 @@ struct PointwiseDataGradientFP32 {
             return;
         }
         auto add = [&](int64_t pixel, int channel, float (&d)[4], const Affine<4>& affine) {
-            float* target = p.gradient + pixel * p.g_stride + channel;
+            float* target = static_cast<float*>(p.gradient) + pixel * p.g_stride + channel;
             float g[4] = {};
             if (p.accumulates) loadElements(target, g);
             UNROLL for (int j = 0; j < 4; j++) g[j] = fmaf(affine.scale[j], d[j], g[j]);

@@ -83,16 +83,17 @@ template <int Pixels, int Threads> struct GatedTile {
 
 // d goes into the block's gradient G.
 struct BlockGradient {
-    using Before = float4;
-    float* first;
+    using Before = uint2;
+    uint16_t* first;
     int64_t stride;
     bool accumulates;   // what is there before the first consumer is not read: it may be anything
-    DEVICE float4 before(int row, int channel, bool inside) const {
-        return inside && when(accumulates) ? loadGlobal(reinterpret_cast<const float4*>(first + row * stride + channel)) : float4{0, 0, 0, 0};
+    DEVICE uint2 before(int row, int channel, bool inside) const {
+        return inside && when(accumulates) ? loadGlobal(reinterpret_cast<const uint2*>(first + row * stride + channel)) : uint2{0, 0};
     }
-    DEVICE void store(int row, int channel, float4 d, float4 scale, float4 old) const {
-        storeGlobal(reinterpret_cast<float4*>(first + row * stride + channel),
-                    float4{fmaf(scale.x, d.x, old.x), fmaf(scale.y, d.y, old.y), fmaf(scale.z, d.z, old.z), fmaf(scale.w, d.w, old.w)});
+    DEVICE void store(int row, int channel, float4 d, float4 scale, uint2 old) const {
+        storeGlobal(reinterpret_cast<uint2*>(first + row * stride + channel),
+                    uint2{pack(fmaf(scale.x, d.x, lowHalf(old.x)), fmaf(scale.y, d.y, highHalf(old.x))),
+                          pack(fmaf(scale.z, d.z, lowHalf(old.y)), fmaf(scale.w, d.w, highHalf(old.y)))});
     }
 };
 

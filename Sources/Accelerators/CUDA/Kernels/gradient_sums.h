@@ -42,7 +42,7 @@ struct GradientPart {
         }
     }
     // G = s·d.
-    DEVICE void storeScaled(float* to, float (&d)[8]) const {
+    template <class A> DEVICE void storeScaled(A* to, float (&d)[8]) const {
         UNROLL for (int i = 0; i < 8; i++) d[i] *= affine.scale[i];
         storeElements(to, d);
     }

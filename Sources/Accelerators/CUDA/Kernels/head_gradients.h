@@ -20,6 +20,7 @@ struct Loss {
     }
 
     static DEVICE void run(const loss_parameters& p) {
+        const double scale = loadGlobal(p.scale);
         double sum = 0;
         const int count = p.images_count * p.labels;
         for (int i = threadIdx.x; when(i < count); i += threads) {
@@ -27,10 +28,9 @@ struct Loss {
             double gradient = 0;
             if (known <= 1) {
                 const double z = double(loadGlobal(p.logits + i)), sign = known == 1 ? -1 : 1;
-                const float* weights = known == 1 ? p.positive : p.negative;
-                const double weight = weights ? double(loadGlobal(weights + label)) : 1;
+                const double weight = double(loadGlobal((known == 1 ? p.positive : p.negative) + label));
                 sum += weight * softplus(sign * z);
-                gradient = p.scale * (sign * weight * sigmoid(sign * z));
+                gradient = scale * (sign * weight * sigmoid(sign * z));
             }
             storeGlobal(p.gradient + i, float(gradient));
         }
@@ -91,7 +91,7 @@ template <class A> struct HeadGradient {
             loadElements(x + int64_t(pixel) * p.x_stride, value);
             if (p.rectified) part.gate(d, value);
             part.add(d, value);
-            part.storeScaled(p.gradient + int64_t(pixel) * p.g_stride + part.channel, d);
+            part.storeScaled(static_cast<A*>(p.gradient) + int64_t(pixel) * p.g_stride + part.channel, d);
         }
         part.store(sharedMemory<Shared>(), p.sums, p.channels);
     }

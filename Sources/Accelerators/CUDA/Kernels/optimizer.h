@@ -20,16 +20,30 @@ struct GradientNorm {
 };
 
 // In fp32, each operation rounded, in the order of torch/optim/sgd.py, adam.py and adamw.py. Constants are made in double, because 1 − βᵗ loses
-// digits in fp32. SGD has no second moment: `second` may be null then.
+// digits in fp32. SGD has no second moment: `second` may be null then. Every block adds up the norm's squares, in the same order.
 struct Optimizer {
     static constexpr int threads = 256;
     struct Shared {
-        uint32_t unused[4];
+        BlockSum<threads> sum;
+        double norm;
     };
 
+    static DEVICE double norm(const optimizer_parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        double squares = 0;
+        for (int i = threadIdx.x; when(i < p.squares_count); i += threads) squares += loadGlobal(p.squares + i);
+        squares = shared.sum.total(squares);
+        if (threadIdx.x == 0) storeShared(&shared.norm, sqrt(squares));
+        barrier();
+        return loadShared(&shared.norm);
+    }
+
     static DEVICE void run(const optimizer_parameters& p) {
+        const double norm = Optimizer::norm(p), ratio = p.clip_norm / (norm + 1e-6);
+        if (blockIdx.x == 0 && threadIdx.x == 0) storeGlobal(p.norm, norm);
+        if (norm - norm != 0) return;    // not a number, or infinite
         const bool isAdam = p.kind == OPTIMIZER_ADAM || p.kind == OPTIMIZER_ADAMW, isDecoupled = p.kind == OPTIMIZER_ADAMW;
-        const float scale = float(p.gradient_scale), decay = float(p.weight_decay), epsilon = float(p.epsilon);
+        const float scale = float(ratio < 1 ? ratio : 1), decay = float(p.weight_decay), epsilon = float(p.epsilon);
         const float rate = float(isAdam ? p.learning_rate / p.correction1 : p.learning_rate);
         const float shrink = float(1 - p.learning_rate * p.weight_decay), root = float(isAdam ? sqrt(p.correction2) : 1);
         const float momentum = float(p.momentum), momentumRest = float(1 - p.momentum), beta2 = float(p.beta2), beta2Rest = float(1 - p.beta2);

@@ -66,7 +66,8 @@ template <int Pixels> struct PointwiseDataGradient {
             shared.out.copy(y, p.channels, pixelsLeft, channelsLeft, thread);
             return;
         }
-        const BlockGradient target{p.gradient + int64_t(firstPixel) * p.g_stride + firstChannel, p.g_stride, p.accumulates != 0};
+        uint16_t* gradient = static_cast<uint16_t*>(p.gradient) + int64_t(firstPixel) * p.g_stride + firstChannel;
+        const BlockGradient target{gradient, p.g_stride, p.accumulates != 0};
         const uint16_t* x = static_cast<const uint16_t*>(p.x) + int64_t(firstPixel) * p.x_stride + firstChannel;
         shared.out.finish(target, x, p.x_stride, p.affine + firstChannel, p.moments + firstChannel,
                           p.sums + int64_t(blockIdx.x) * p.channels + firstChannel, pixelsLeft, channelsLeft, thread);

@@ -97,7 +97,7 @@ template <class A> struct MeanPoolGradient {
                 part.gate(d, value);
                 part.add(d, value);
             }
-            part.storeScaled(p.gradient + int64_t(pixel) * p.g_stride + part.channel, d);
+            part.storeScaled(static_cast<A*>(p.gradient) + int64_t(pixel) * p.g_stride + part.channel, d);
         }
         part.store(sharedMemory<Shared>(), p.sums, p.channels);
     }

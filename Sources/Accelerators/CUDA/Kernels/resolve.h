@@ -3,7 +3,7 @@
 #include "elements.h"
 
 // A thread stays with eight lanes, whose constants it keeps, and takes every `rows`-th pixel of them.
-template <class A, class G> struct ResolveGradient {
+template <class A> struct ResolveGradient {
     static constexpr int threads = 256;
     struct Shared {
         uint32_t unused[4];
@@ -23,7 +23,7 @@ template <class A, class G> struct ResolveGradient {
             }
             for (unsigned pixel = i / chunks; when(pixel < unsigned(p.pixels)); pixel += rows) {
                 float g[8], x[8];
-                loadElements(static_cast<const G*>(p.g) + int64_t(pixel) * p.g_stride + lane, g);
+                loadElements(static_cast<const A*>(p.g) + int64_t(pixel) * p.g_stride + lane, g);
                 loadElements(static_cast<const A*>(p.x) + int64_t(pixel) * p.x_stride + lane, x);
                 UNROLL for (int j = 0; j < 8; j++) g[j] = fmaf(affine.scale[j], g[j], -fmaf(slope[j], x[j], constant[j]));
                 storeElements(static_cast<A*>(p.resolved) + int64_t(pixel) * p.lanes + lane, g);

@@ -92,10 +92,8 @@
     K(growth_weight_gradient_fp32, growth_weight_gradient_parameters, 288, 2, 20480, 64, GrowthWeightGradientFP32) \
     K(stem_weight_gradient_fp32, stem_weight_gradient_parameters, 128, 4, 16384, 64, StemWeightGradientFP32)
 #define CHEXNET_CUDA_SMALL_GRADIENTS(K) \
-    K(resolve_gradient_a_bf16, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<uint16_t, uint16_t>) \
-    K(resolve_gradient_a_fp32, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<float, float>) \
-    K(resolve_gradient_g_bf16, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<uint16_t, float>) \
-    K(resolve_gradient_g_fp32, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<float, float>) \
+    K(resolve_gradient_bf16, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<uint16_t>) \
+    K(resolve_gradient_fp32, resolve_gradient_parameters, 256, 4, 16, 0, ResolveGradient<float>) \
     K(maximum_pool_gradient_bf16, maximum_pool_gradient_parameters, 256, 2, 16384, 0, MaximumPoolGradient<uint16_t>) \
     K(maximum_pool_gradient_fp32, maximum_pool_gradient_parameters, 256, 2, 16384, 0, MaximumPoolGradient<float>) \
     K(mean_pool_gradient_bf16, mean_pool_gradient_parameters, 256, 3, 16384, 0, MeanPoolGradient<uint16_t>) \
@@ -108,4 +106,4 @@
     K(unpack_gradient, unpack_gradient_parameters, 256, 4, 16, 0, UnpackGradient) \
     K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 16, 0, UnpackStemGradient) \
     K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
-    K(optimizer, optimizer_parameters, 256, 4, 16, 0, Optimizer)
+    K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer)
