@@ -45,8 +45,14 @@ struct Emulator {
   var live: [Substring] { String(cString: liveText()).split(separator: "\n") }
   /// Places where a kernel can be made to err, of the launches since recording began.
   var sites: [String] { String(cString: sitesText()).split(separator: "\n").map(String.init) }
-  var counters: [[Substring]] {
-    String(cString: countersText()).split(separator: "\n").map { $0.split(separator: "\t") }
+  /// What a kernel has done since the last reset; nil where it has not run.
+  func counters(of kernel: String) -> Counters? {
+    let lines = String(cString: countersText()).split(separator: "\n").map { $0.split(separator: "\t") }
+    guard let line = lines.first(where: { $0[0] == kernel }) else { return nil }
+    let numbers = line.dropFirst().compactMap { Int($0) }
+    return Counters(
+      launches: numbers[0], read: numbers[1], written: numbers[2], distinctRead: numbers[3],
+      distinctWritten: numbers[4])
   }
 
   func reset() { resetAll() }
@@ -56,6 +62,13 @@ struct Emulator {
   func plant(_ site: String?) -> Bool { plantFault(site) != 0 }
   /// The `after`-th next call of that function fails.
   func fail(_ call: String, _ code: Int32, after: Int32 = 1) { failCall(call, code, after) }
+}
+
+extension Emulator {
+  /// Bytes of global memory: as threads asked for them, and each word of four once a launch.
+  struct Counters: Equatable {
+    var launches, read, written, distinctRead, distinctWritten: Int
+  }
 }
 
 /// An emulated device, as new. `multiprocessors`: few make kernels of large tiles the choice, which a real card takes for large batches.

@@ -62,5 +62,29 @@ extension Emulated {
         #expect(emulator.violation == "")
       }
     }
+
+    @Test func `bytes are counted as threads ask for them, and each word once a launch`() throws {
+      for seed in 1...5 as ClosedRange<UInt64> {
+        let (emulator, device) = try emulatedDevice()
+        emulator.seed(seed)
+        // Reads and writes each word once.
+        for _ in 1...2 { _ = try run("test_right", count: 132, device) }
+        let bytes = 2 * 4 * 132
+        #expect(
+          emulator.counters(of: "test_right")
+            == .init(launches: 2, read: bytes, written: bytes, distinctRead: bytes, distinctWritten: bytes))
+
+        // Four blocks read 16 bytes a thread, of 64 words. Three touch 32 words twice and 16, by halves, once; what they wrote they do not read.
+        let block = [UInt32](repeating: 2, count: 32) + [UInt32](repeating: 0x1_0001, count: 16)
+        let own = block + [UInt32](repeating: 0, count: 16)
+        #expect(try run("test_again", count: 256, device) == [UInt32](repeating: 0, count: 64) + own + own + own)
+        #expect(
+          emulator.counters(of: "test_again")
+            == .init(
+              launches: 1, read: 4 * 64 * 16 + 3 * (2 * 128 + 64), written: 3 * (2 * 128 + 64),
+              distinctRead: 4 * 64 + 3 * 128, distinctWritten: 3 * (128 + 64)))
+        #expect(emulator.violation == "")
+      }
+    }
   }
 }

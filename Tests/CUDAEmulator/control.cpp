@@ -15,6 +15,14 @@ template <class T> static void list(std::string& text, const char* kind, const H
     }
 }
 
+// As emulator_counters has it.
+std::string line(const std::string& kernel, const emu::Counters& c) {
+    std::string text = kernel;
+    for (uint64_t n : {c.launches, c.bytesRead, c.bytesWritten, c.distinctRead, c.distinctWritten, c.multiplyAdds, c.matrixWavefronts, c.matrixRows})
+        text += "\t" + std::to_string(n);
+    return text + "\n";
+}
+
 // Of one context, or of all.
 std::string live(Context* only) {
     const State& s = state();
@@ -99,12 +107,7 @@ EXPORT int emulator_divide(uint64_t address, size_t bytes, const char* name) {
 EXPORT const char* emulator_counters(void) {
     LOCK;
     std::string text;
-    for (auto& [kernel, c] : state().counters) {
-        text += kernel;
-        for (uint64_t n : {c.launches, c.bytesRead, c.bytesWritten, c.multiplyAdds, c.matrixWavefronts, c.matrixRows})
-            text += "\t" + std::to_string(n);
-        text += "\n";
-    }
+    for (auto& [kernel, counters] : state().counters) text += line(kernel, counters);
     KEEP(text);
 }
 

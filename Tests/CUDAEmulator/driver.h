@@ -1,5 +1,7 @@
 // The stand-in driver's own state. One mutex: the machine that runs kernels is one.
 #pragma once
+#include <stdio.h>
+
 #include <deque>
 #include <functional>
 #include <map>
@@ -140,6 +142,7 @@ struct State {
     bool isInitialized = false;
     Architecture architecture{9, 0, 232448, 233472, 2048};
     size_t memory = size_t(4) << 30;
+    int multiprocessors = 132;
     std::vector<std::unique_ptr<Context>> contexts;  // primary ones, one a device
     uintptr_t nextHandle = 0x10000;
     std::map<Address, std::unique_ptr<Memory>> memories;
@@ -153,6 +156,7 @@ struct State {
     std::vector<std::shared_ptr<Stream>> orphans;  // destroyed with work to do
     std::vector<Failure> failures;
     std::map<std::string, emu::Counters> counters;
+    FILE* launches = nullptr;  // where each launch's counters are written, if anywhere
     std::string violation, leaked;
 };
 State& state();
@@ -200,6 +204,7 @@ void freeMemory(Address address);
 // Whether [address, address + bytes) is in one allocation; where that is divided, in one part or all of it.
 bool isInside(Context* context, Address address, size_t bytes);
 
+std::string line(const std::string& kernel, const emu::Counters& counters);
 std::string live(Context* only);
 int divide(Address address, size_t bytes, const char* name);
 

@@ -70,6 +70,10 @@ static size_t visibleDevices(size_t all) {
 static bool readEnvironment() {
     State& s = state();
     if (const char* bytes = getenv("CUDA_EMULATOR_MEMORY")) s.memory = strtoull(bytes, nullptr, 0);
+    if (const char* count = getenv("CUDA_EMULATOR_MULTIPROCESSORS")) s.multiprocessors = atoi(count);
+    if (s.multiprocessors < 1) return false;
+    if (const char* path = getenv("CUDA_EMULATOR_LAUNCHES"))
+        if (!(s.launches = fopen(path, "a"))) return false;
     if (const char* seed = getenv("CUDA_EMULATOR_SEED")) emu::seed = strtoull(seed, nullptr, 0) * 2 + 1;
     if (const char* races = getenv("CUDA_EMULATOR_RACES")) emu::checksRaces = atoi(races);
     if (const char* capability = getenv("CUDA_EMULATOR_CAPABILITY")) {
@@ -178,7 +182,7 @@ API cuDeviceGetAttribute(int* value, int attribute, int device) {
         {5, 0x7fffffff}, {6, 65535}, {7, 65535},           // a grid's x, y, z
         {8, 48 << 10}, {97, a.sharedPerBlock},             // shared memory of a block, and for those that ask
         {9, 64 << 10}, {10, 32}, {12, 65536}, {82, 65536}, // constant memory, warp, registers of a block and of a multiprocessor
-        {13, 1'980'000}, {16, 132}, {36, 2'619'000},       // clock in kHz, multiprocessors, the memory's clock in kHz
+        {13, 1'980'000}, {16, state().multiprocessors}, {36, 2'619'000},       // clock in kHz, multiprocessors, the memory's clock in kHz
         {37, 5120}, {38, 50 << 20}, {39, a.threadsPerMultiprocessor},  // memory bus in bits, L2 in bytes
         {17, 0}, {18, 0}, {19, 1}, {20, 0}, {31, 1}, {32, 1}, {33, 1 + device}, {34, 0}, {40, 3}, {41, 1}, {50, 0},
         {75, a.major}, {76, a.minor}, {81, a.sharedPerMultiprocessor}, {106, 32}, {111, 1024},

@@ -15,13 +15,11 @@ static int runKernel(const Kernel& kernel, Context* context, dim3 grid, dim3 blo
     emu::machine.counters = {};
     const bool isRight = emu::run({kernel.name, grid, block, sharedBytes, kernel.body, parameters, &context->regions});
     const emu::Counters& c = emu::machine.counters;
-    emu::Counters& sum = state().counters[kernel.name];
-    sum.launches += c.launches;
-    sum.bytesRead += c.bytesRead;
-    sum.bytesWritten += c.bytesWritten;
-    sum.multiplyAdds += c.multiplyAdds;
-    sum.matrixWavefronts += c.matrixWavefronts;
-    sum.matrixRows += c.matrixRows;
+    state().counters[kernel.name].add(c);
+    if (FILE* log = state().launches) {
+        fputs(line(kernel.name, c).c_str(), log);
+        fflush(log);
+    }
     return isRight ? int(success) : refuse(emu::machine.error, emu::machine.violation);
 }
 

@@ -63,9 +63,16 @@ struct Word {
 
 struct Counters {
     uint64_t launches = 0;
-    uint64_t bytesRead = 0, bytesWritten = 0;       // global memory, as the threads asked for it: before any cache
-    uint64_t multiplyAdds = 0;                      // inside mma
-    uint64_t matrixWavefronts = 0, matrixRows = 0;  // ldmatrix: cycles of the banks, and 8-row phases (each at least one cycle)
+    uint64_t bytesRead = 0, bytesWritten = 0;          // global memory, as the threads asked for it: before any cache
+    uint64_t distinctRead = 0, distinctWritten = 0;    // of it, each word of four bytes once a launch; a word is not read that was written before
+    uint64_t multiplyAdds = 0;                         // inside mma
+    uint64_t matrixWavefronts = 0, matrixRows = 0;     // ldmatrix: cycles of the banks, and 8-row phases (each at least one cycle)
+
+    void add(const Counters& other) {
+        for (auto n : {&Counters::launches, &Counters::bytesRead, &Counters::bytesWritten, &Counters::distinctRead, &Counters::distinctWritten,
+                 &Counters::multiplyAdds, &Counters::matrixWavefronts, &Counters::matrixRows})
+            this->*n += other.*n;
+    }
 };
 
 constexpr unsigned maximumThreads = 1024;

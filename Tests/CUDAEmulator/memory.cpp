@@ -87,8 +87,10 @@ void recordSlowly(const Access& access, uint64_t now) {
         if (areUnordered(w.write, stamp, since)) failRace(access.writes ? "writes" : "reads", w.write, access, from - access.offset);
         if (access.writes) {
             if (areUnordered(w.read, stamp, since)) failRace("writes", w.read, access, from - access.offset);
+            if (!access.isShared && w.write < since) machine.counters.distinctWritten += 4;
             w.write = stamp;
         } else {
+            if (!access.isShared && w.read < since && w.write < since) machine.counters.distinctRead += 4;
             w.read = mergeReads(w.read, stamp, since);
         }
     }

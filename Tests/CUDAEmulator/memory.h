@@ -75,6 +75,8 @@ struct Access {
 // Word by word. `now` without its bytes.
 void recordSlowly(const Access& access, uint64_t now);
 
+// Both count the words of global memory that nobody in this launch has touched in this way before.
+//
 // Of an access of whole words most need no thought: the words were touched in an earlier launch, or before this block's last barrier, or are read
 // by so many since that one more changes nothing.
 template <bool isShared> inline bool recordQuickly(Word* words, size_t count, bool writes, uint64_t now) {
@@ -85,6 +87,7 @@ template <bool isShared> inline bool recordQuickly(Word* words, size_t count, bo
         for (size_t i = 0; i < count; i++) isQuick &= words[i].write < old && words[i].read < old;
         if (!isQuick) return false;
         for (size_t i = 0; i < count; i++) words[i].write = now;
+        if (!isShared) machine.counters.distinctWritten += 4 * count;
         return true;
     }
     const unsigned warp = threadOf(now) / 32;
@@ -95,8 +98,13 @@ template <bool isShared> inline bool recordQuickly(Word* words, size_t count, bo
     };
     for (size_t i = 0; i < count; i++) isQuick &= words[i].write < old && (words[i].read < old || changesNothing(words[i].read));
     if (!isQuick) return false;
-    for (size_t i = 0; i < count; i++)
-        if (words[i].read < old) words[i].read = now;
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].read >= old) continue;
+        words[i].read = now;
+        first++;
+    }
+    if (!isShared) machine.counters.distinctRead += 4 * first;
     return true;
 }
 

@@ -1,4 +1,4 @@
-// Kernels that are wrong in one way each, and one that is right: they test the emulator, and are in no fatbin.
+// Kernels that are wrong in one way each, and two that are right: they test the emulator, and are in no fatbin.
 #pragma once
 #include "device.h"
 
@@ -9,6 +9,7 @@ struct selftest_parameters {
 
 #define EMULATOR_SELFTEST_KERNELS(K)                                                        \
     K(test_right, selftest_parameters, 64, 1, 1024, 64, selftest::Right)                     \
+    K(test_again, selftest_parameters, 64, 1, 1024, 64, selftest::Again)                     \
     K(test_race_shared, selftest_parameters, 64, 1, 1024, 64, selftest::RaceShared)          \
     K(test_race_warp, selftest_parameters, 64, 1, 1024, 64, selftest::RaceWarp)              \
     K(test_race_global, selftest_parameters, 64, 1, 1024, 64, selftest::RaceGlobal)          \
@@ -71,6 +72,23 @@ struct Right : Kernel {
         barrier();
         const int i = first + thread;
         if (when(i < p.count)) storeGlobal(p.data + i, loadShared(words + thread / 32 * 128 + lane));
+    }
+};
+
+// Every block reads words 0 ..< 64, each four times. Of its own 64, each block but the first reads and writes 32 twice, writes 16 by halves and then
+// reads them, and leaves 16 alone.
+struct Again : Kernel {
+    static DEVICE void run(const Parameters& p) {
+        const uint4 quad = loadGlobal(reinterpret_cast<const uint4*>(p.data) + threadIdx.x % 16);
+        if (blockIdx.x == 0) return;
+        uint32_t* own = p.data + blockIdx.x * 64;
+        if (threadIdx.x < 32) {
+            for (int i = 0; i < 2; i++) storeGlobal(own + threadIdx.x, loadGlobal(own + threadIdx.x) + quad.x + 1);
+        } else {
+            uint16_t* half = reinterpret_cast<uint16_t*>(own) + 32 + threadIdx.x;
+            storeGlobal(half, uint16_t(1));
+            if (loadGlobal(half) != 1) storeGlobal(p.data + p.count, 1u);
+        }
     }
 };
 

@@ -89,6 +89,22 @@ import Testing
     }
   }
 
+  @Test func `the emulator tells what each launch moved`() throws {
+    try inTemporaryFolder { folder in
+      let log = folder + "/launches.tsv"
+      let predict = ["predict", try importedCheckpoint(folder), SmallDemo.image, "--device", "cuda"]
+      let output = try Self.run(predict, ["CUDA_EMULATOR_LAUNCHES": log, "CUDA_EMULATOR_MULTIPROCESSORS": "1"])
+      #expect(output.status == 0, "\(output.err)")
+      let lines = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+      #expect(lines.last?.hasPrefix("head_classifier\t1\t") == true)
+      for line in lines {
+        let numbers = line.split(separator: "\t").dropFirst().compactMap { Int($0) }
+        #expect(numbers.count == 8 && numbers[0] == 1, "\(line)")
+        #expect(0 < numbers[3] && 0 < numbers[4] && numbers[4] <= numbers[2], "\(line)")
+      }
+    }
+  }
+
   @Test func `finetune learns what the processor learns, resumes to the same bytes, and goes on elsewhere`() throws {
     try inTemporaryFolder { folder in
       let runs: [(name: String, starts: [(epochs: Int, device: String)])] = [

@@ -14,6 +14,8 @@
 ///     CUDA_EMULATOR_MEMORY      bytes of memory a device has; 4 GiB
 ///     CUDA_EMULATOR_DEVICES     how many devices; 1
 ///     CUDA_EMULATOR_CAPABILITY  whose limits they have: 7.5, 8.0, 8.6, 8.9, 9.0, 10.0, 12.0; 9.0
+///     CUDA_EMULATOR_MULTIPROCESSORS  of each; 132. Few make kernels of large tiles the choice for small batches
+///     CUDA_EMULATOR_LAUNCHES    a file that a line is added to behind each launch, as emulator_counters has them
 ///     CUDA_EMULATOR_SEED        as `emulator_seed`; 1
 ///     CUDA_EMULATOR_RACES       0: accesses are not checked for their order, which is faster
 ///     CUDA_EMULATOR_FAIL        a call, what it returns, and when, as `emulator_fail` has them: `cuLaunchKernel:719:5`
@@ -25,7 +27,8 @@
 /// Kernels for tests of the emulator (`selftest_kernels.h`): blocks of 64 threads, one parameter {uint32_t* data; int32_t count, unused},
 /// 1024 bytes of shared memory. `test_right` adds 1 to each of data[0 ..< count], by every operation there is, one block a 64 of them.
 /// The others do what their names say: test_race_shared, test_race_warp, test_race_global, test_in_flight, test_left_in_flight,
-/// test_divergent_barrier, test_divergent_warp, test_deadlock, test_outside, test_outside_shared, test_misaligned, test_little_shared.
+/// test_divergent_barrier, test_divergent_warp, test_deadlock, test_outside, test_outside_shared, test_misaligned, test_little_shared; but
+/// test_again is right, and touches most of its words more than once.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -60,8 +63,11 @@ int emulator_plant(const char* site);
 /// Returns 0 where the part is not inside an allocation. Leave a gap behind each part, or what runs over its end lands in the next.
 int emulator_divide(uint64_t address, size_t bytes, const char* name);
 
-/// By kernel, a line each: "kernel\tlaunches\tbytes read\tbytes written\tmultiply-adds\tmatrix wavefronts\tmatrix rows\n".
-/// Bytes are of global memory, as threads ask for them; wavefronts equal rows where loadMatrix has no bank conflicts.
+/// By kernel, a line each:
+/// "kernel\tlaunches\tbytes read\tbytes written\tdistinct read\tdistinct written\tmultiply-adds\tmatrix wavefronts\tmatrix rows\n".
+/// Bytes are of global memory, as threads ask for them. Distinct ones are what a cache that holds everything for as long as a launch would leave to
+/// the memory: each word of four bytes once a launch, and not read where the launch had written it; 0 where accesses are not checked. Wavefronts
+/// equal rows where loadMatrix has no bank conflicts.
 const char* emulator_counters(void);
 
 /// The `after`-th next call of a driver function (1: the next; with or without its _v2) returns `result` and does nothing; once.
