@@ -94,6 +94,7 @@ struct TrainingLoop {
     do {
       try session.load(state.weights)
       try session.load(state.moments)
+      try session.join(ranks.collective)
       if synchronizes { try session.synchronizeBatchNorm(over: ranks.collective) }
     } catch {
       throw .cause(error)
@@ -211,18 +212,19 @@ struct TrainingLoop {
   ) throws(TrainingError) -> (lossSum: Double, hasImages: Bool) {
     let views = options.imageAugmentation.viewCount
     var (taken, lossSum, hasImages) = (0, 0.0, false)
-    func add(_ batch: Batch) throws(TrainingError) {
+    func add(_ batch: Batch, isLast: Bool) throws(TrainingError) {
       if batch.count == 0 { return }
+      if isLast { session.expectReduction() }
       lossSum += try accumulate(batch, known: known, images: images)
       hasImages = true
     }
     if let waiting {
-      for batch in waiting { try add(batch) }
+      for (index, batch) in waiting.enumerated() { try add(batch, isLast: index + 1 == waiting.count) }
     } else {
       while taken < count {
         let batch = try next(loader, &waited)
         taken += batch.count / views
-        try add(batch)
+        try add(batch, isLast: taken == count)
       }
     }
     return (lossSum, hasImages)

@@ -31,6 +31,7 @@ extension CUDAReport {
   /// chexnet 0.1.0 on cuda:0 (NVIDIA H200)
   /// device        compute capability 9.0, 132 multiprocessors, 143.8 GB, of which 143.1 GB are free
   /// driver        CUDA 13.0 (libcuda.so.1)
+  /// NCCL          2.28.3 (libnccl.so.2)
   ///
   /// instructions, against their definitions
   ///   ldmatrix            ok
@@ -51,7 +52,9 @@ extension CUDAReport {
       "chexnet \(toolVersion) on \(device.title)",
       "device        compute capability \(device.capability), \(device.multiprocessors) multiprocessors, "
         + "\(gigabytes(device.memory)), of which \(gigabytes(device.freeMemory)) are free",
-      "driver        CUDA \(device.driver) (\(device.library))", "", "instructions, against their definitions",
+      "driver        CUDA \(device.driver) (\(device.library))",
+      "NCCL          " + (device.nccl.map { "\($0.version) (\($0.library))" } ?? "none: several GPUs need it"), "",
+      "instructions, against their definitions",
     ]
     let width = primitives.map(\.name.count).max() ?? 0
     for (name, failures) in primitives {
@@ -64,7 +67,14 @@ extension CUDAReport {
       "arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)",
     ]
     lines += conformance.lines
-    if !kernels.isEmpty { lines += [""] + kernelLines }
+    if !kernels.isEmpty {
+      lines += [
+        "",
+        "kernels of DenseNet-121 at 224×224, bf16, batch \(kernelBatch) (the least time that bytes or arithmetic take, of the time it took)",
+      ]
+      lines += kernels.lines
+    }
+    if !trainingKernels.isEmpty { lines += ["", "kernels of a step of training, the same"] + trainingKernels.lines }
     if !inference.isEmpty {
       lines += ["", "inference of DenseNet-121 at 224×224, images/s (and with images sent and logits brought back)"]
       for timing in inference {
@@ -75,27 +85,20 @@ extension CUDAReport {
         )
       }
     }
+    if !training.isEmpty {
+      lines += ["", "training of DenseNet-121 at 224×224 by Adam, images/s, images sent meanwhile (and memory)"]
+      for timing in training {
+        let batch = "\(timing.batch)".padding(toLength: 3, withPad: " ", startingAt: 0)
+        lines.append(
+          "  \(timing.precision.rawValue)  batch \(batch)  \(decimals(timing.imagesPerSecond, 1)) in \(decimals(timing.milliseconds, 2)) ms  (\(gigabytes(timing.bytes)))"
+        )
+      }
+    }
     if !isMeasurable { lines += ["", "Nothing was measured: this device is an emulator."] }
     lines +=
       conforms
       ? [] : ["", "The arithmetic is wrong on this device: do not use its results, and send this report in."]
     return lines.joined(separator: "\n") + "\n"
-  }
-
-  private var kernelLines: [String] {
-    let title =
-      "kernels of DenseNet-121 at 224×224, bf16, batch \(kernelBatch) (the least time that bytes or arithmetic take, of the time it took)"
-    let (names, shapes) = (kernels.map(\.kernel.count).max() ?? 0, kernels.map(\.shapes.count).max() ?? 0)
-    return [title]
-      + kernels.map { timing in
-        let floor = timing.floorMicroseconds.map { floor in
-          let bound = timing.isBoundByArithmetic ? "arithmetic" : "bytes"
-          return "  \(decimals(100 * floor / timing.microseconds, 0)) % (\(bound), \(decimals(floor, 1)) µs)"
-        }
-        return "  " + timing.kernel.padding(toLength: names, withPad: " ", startingAt: 0) + "  "
-          + timing.shapes.padding(toLength: shapes, withPad: " ", startingAt: 0)
-          + "  \(timing.launches) × \(decimals(timing.microseconds, 1)) µs" + (floor ?? "")
-      }
   }
 
   private func gigabytes(_ bytes: Int) -> String { "\(decimals(Double(bytes) / 1e9, 1)) GB" }
@@ -107,22 +110,15 @@ extension CUDAReport {
         "name": .string(device.title), "compute_capability": .string(device.capability),
         "multiprocessors": JSONValue(device.multiprocessors), "memory_bytes": JSONValue(device.memory),
         "free_bytes": JSONValue(device.freeMemory), "driver": .string(device.driver),
-        "library": .string(device.library),
+        "library": .string(device.library), "nccl": JSONValue(device.nccl?.version),
+        "nccl_library": JSONValue(device.nccl?.library),
       ],
       "conforms": .bool(conforms),
       "primitives": .array(
         primitives.map { ["name": .string($0.name), "failures": JSONValue($0.failures)] }),
       "conformance": conformance.json,
       "kernel_batch": JSONValue(kernelBatch),
-      "kernels": .array(
-        kernels.map {
-          [
-            "name": .string($0.kernel), "shape": .string($0.shapes), "launches": JSONValue($0.launches),
-            "microseconds": JSONValue($0.microseconds),
-            "floor_microseconds": $0.floorMicroseconds.map { JSONValue($0) } ?? .null,
-            "bound": .string($0.isBoundByArithmetic ? "arithmetic" : "bytes"),
-          ]
-        }),
+      "kernels": kernels.json, "training_kernels": trainingKernels.json,
       "inference": .array(
         inference.map {
           [
@@ -132,6 +128,42 @@ extension CUDAReport {
             "milliseconds_with_transfers": JSONValue($0.millisecondsWithTransfers),
           ]
         }),
+      "training": .array(
+        training.map {
+          [
+            "precision": .string($0.precision.rawValue), "batch": JSONValue($0.batch),
+            "images_per_second": JSONValue($0.imagesPerSecond), "milliseconds": JSONValue($0.milliseconds),
+            "bytes": JSONValue($0.bytes),
+          ]
+        }),
     ]
+  }
+}
+
+extension [KernelTiming] {
+  /// A line each.
+  fileprivate var lines: [String] {
+    let (names, shapes) = (map(\.kernel.count).max() ?? 0, map(\.shapes.count).max() ?? 0)
+    return map { timing in
+      let floor = timing.floorMicroseconds.map { floor in
+        let bound = timing.isBoundByArithmetic ? "arithmetic" : "bytes"
+        return "  \(decimals(100 * floor / timing.microseconds, 0)) % (\(bound), \(decimals(floor, 1)) µs)"
+      }
+      return "  " + timing.kernel.padding(toLength: names, withPad: " ", startingAt: 0) + "  "
+        + timing.shapes.padding(toLength: shapes, withPad: " ", startingAt: 0)
+        + "  \(timing.launches) × \(decimals(timing.microseconds, 1)) µs" + (floor ?? "")
+    }
+  }
+
+  fileprivate var json: JSONValue {
+    .array(
+      map {
+        [
+          "name": .string($0.kernel), "shape": .string($0.shapes), "launches": JSONValue($0.launches),
+          "microseconds": JSONValue($0.microseconds),
+          "floor_microseconds": $0.floorMicroseconds.map { JSONValue($0) } ?? .null,
+          "bound": .string($0.isBoundByArithmetic ? "arithmetic" : "bytes"),
+        ]
+      })
   }
 }

@@ -9,13 +9,14 @@ let deviceHelp = ArgumentHelp(
 
 /// The backend that `--device` names: the one place above the engine that knows their names.
 ///
-/// `auto` takes none but the processor's.
+/// `auto` takes none but the processor's. `local`: this process among those of its machine, which have a GPU each.
 func backend(
-  named device: String, pool: ThreadPool, precision: Precision, isMemoryEfficient: Bool = false
+  named device: String, pool: ThreadPool, precision: Precision, isMemoryEfficient: Bool = false,
+  local: (rank: Int, size: Int) = (0, 1)
 ) throws(BackendError) -> any Backend {
   if isCUDA(device) {
     if isMemoryEfficient { throw .memoryEfficientUnavailable(device: device) }
-    return try CUDABackend(device, precision)
+    return try CUDABackend(device, precision, local: local)
   }
   do {
     return try Engine.backend(

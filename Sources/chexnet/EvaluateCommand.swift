@@ -163,7 +163,7 @@ struct EvaluateCommand: ParsableCommand {
       // Made before the work: what stands there should not cost it.
       let folder =
         collective.rank == 0 ? try report.map { try ReportFolder(path: $0, overwriting: outputOptions.force) } : nil
-      let backend = scores.isEmpty ? try deviceOptions.backend(pool) : nil
+      let backend = scores.isEmpty ? try deviceOptions.backend(pool, local: collective.local) : nil
       let evaluator = try backend.map {
         try Evaluator(
           data: data ?? "", backend: $0, batchSize: deviceOptions.batchSize, crops: crops, pool: pool,

@@ -226,7 +226,8 @@ struct FinetuneCommand: ParsableCommand {
     let path = String(decoding: try collective.broadcast(Array(own.utf8)), as: UTF8.self)
     let pool = ThreadPool(threads: RankOptions.threads(threads, collective))
     let backend = try backend(
-      named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient)
+      named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient,
+      local: collective.local)
     let finetuner = Finetuner(
       options, output: path, resume: policy, backend: backend, pool: pool, collective: collective)
     let isMain = collective.rank == 0

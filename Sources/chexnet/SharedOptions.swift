@@ -29,8 +29,12 @@ struct DeviceOptions: ParsableArguments {
 
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
-  func backend(_ pool: ThreadPool? = nil) throws(BackendError) -> any Backend {
-    try chexnet.backend(named: device, pool: pool ?? self.pool, precision: precision.resolved(device: device))
+  /// `local`: this process among those of its machine.
+  func backend(
+    _ pool: ThreadPool? = nil, local: (rank: Int, size: Int) = (0, 1)
+  ) throws(BackendError) -> any Backend {
+    try chexnet.backend(
+      named: device, pool: pool ?? self.pool, precision: precision.resolved(device: device), local: local)
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "driver.h"
+#include "nccl_communicator.h"
 
 namespace driver {
 
@@ -41,6 +41,7 @@ std::string live(Context* only) {
     list(text, "event", s.events, only);
     list(text, "graph", s.graphs, only);
     list(text, "executable graph", s.executables, only);
+    list(text, "communicator", s.communicators, only);
     return text;
 }
 

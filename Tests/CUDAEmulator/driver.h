@@ -14,6 +14,10 @@
 
 #include "launch.h"
 
+namespace nccl {
+struct Communicator;
+}
+
 namespace driver {
 
 // CUresult, as the driver's documentation numbers it.
@@ -79,7 +83,9 @@ struct Marker {
     std::shared_ptr<Stream> stream;
     uint64_t count = 0;
 };
+// Gives an error of the driver's, or `notYet`: it waits for another process, and is to be called again.
 using Work = std::function<int()>;
+constexpr int notYet = -1;
 struct Operation {
     Work work;
     std::vector<Marker> after;
@@ -152,6 +158,7 @@ struct State {
     Handles<Stream> streams;
     Handles<Event> events;
     Handles<Graph> graphs, executables;
+    Handles<nccl::Communicator> communicators;
     std::map<Context*, std::shared_ptr<Stream>> defaults;
     std::vector<std::shared_ptr<Stream>> orphans;  // destroyed with work to do
     std::vector<Failure> failures;
@@ -197,7 +204,12 @@ int refuseDuringCapture(Context* context);
 std::shared_ptr<Stream> findStream(Context* context, void* handle);
 // Puts work behind what the stream has to do, or into the graph it captures.
 int enqueue(const std::shared_ptr<Stream>& stream, Work work);
-int runUntil(const Marker& marker);
+// Runs what can be run of it now; true where all of it is done.
+bool advance(const Marker& marker);
+// A moment of waiting for other processes: the work of all streams goes on as far as it can, as it would on a device, and the mutex is given away.
+void waitForOthers();
+// They wait so until all of it is done: what was looked up before may be gone then.
+int runUntil(Marker marker);
 int runAll(Context* context);
 void endContext(Context* context);
 void freeMemory(Address address);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "driver.h"
+#include "nccl_communicator.h"
 
 namespace driver {
 
@@ -103,10 +103,16 @@ void endContext(Context* context) {
         const std::string left = live(context);
         for (size_t at = 0; at < left.size(); at = left.find('\n', at) + 1) s.leaked += "leaked " + left.substr(at, left.find('\n', at) + 1 - at);
     }
+    for (auto& [handle, communicator] : s.communicators.live)
+        if (communicator->context == context) communicator->leave(nccl::Stage::aborted);
     const auto drop = [&](auto& handles) { std::erase_if(handles.live, [&](auto& entry) { return entry.second->context == context; }); };
     for (auto& [handle, stream] : s.streams.live)
         if (stream->context == context) stream->queue.clear(), stream->capture = nullptr;
-    drop(s.modules), drop(s.functions), drop(s.streams), drop(s.events), drop(s.graphs), drop(s.executables);
+    // Another thread may be waiting for one of these.
+    for (auto& stream : s.orphans)
+        if (stream->context == context) stream->queue.clear();
+    if (const auto found = s.defaults.find(context); found != s.defaults.end()) found->second->queue.clear();
+    drop(s.modules), drop(s.functions), drop(s.streams), drop(s.events), drop(s.graphs), drop(s.executables), drop(s.communicators);
     std::erase_if(s.orphans, [&](auto& stream) { return stream->context == context; });
     s.defaults.erase(context);
     std::vector<Address> addresses;

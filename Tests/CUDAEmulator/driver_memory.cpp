@@ -152,6 +152,7 @@ API cuMemFree_v2(Address address) {
     REQUIRE(found != state().memories.end(), invalidValue, "no allocation begins there");
     if (int result = refuseDuringCapture(call.context)) return result;
     const int result = runAll(call.context);
+    REQUIRE(state().memories.contains(address), invalidValue, "another thread has freed it meanwhile");
     freeMemory(address);
     return result;
 }
@@ -170,12 +171,11 @@ API cuMemHostAlloc(void** out, size_t bytes, unsigned) {
 
 API cuMemFreeHost(void* p) {
     CALL(release);
-    const auto found = state().hostMemories.find(p);
-    REQUIRE(found != state().hostMemories.end(), invalidValue, "no pinned memory begins there");
+    REQUIRE(state().hostMemories.contains(p), invalidValue, "no pinned memory begins there");
     if (int result = refuseDuringCapture(call.context)) return result;
     const int result = runAll(call.context);
+    REQUIRE(state().hostMemories.erase(p), invalidValue, "another thread has freed it meanwhile");
     free(p);
-    state().hostMemories.erase(found);
     return result;
 }
 

@@ -1,5 +1,6 @@
 // The stand-in driver: streams and events.
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -16,16 +17,26 @@ static double now() {
 }
 
 // In the order of the stream, and behind what each piece of work was told to wait for. After an error nothing runs.
-int runUntil(const Marker& marker) {
+bool advance(const Marker& marker) {
     Stream& stream = *marker.stream;
     while (stream.done < marker.count && !stream.queue.empty()) {
-        Operation operation = std::move(stream.queue.front());
+        Operation& operation = stream.queue.front();
+        for (const Marker& earlier : operation.after)
+            if (!advance(earlier)) return false;
+        if (!stream.context->error) {
+            const int result = operation.work();
+            if (result == notYet) return false;
+            stream.context->error = result;
+        }
         stream.queue.pop_front();
-        for (const Marker& earlier : operation.after) runUntil(earlier);
-        if (!stream.context->error) stream.context->error = operation.work();
         stream.done++;
     }
-    return stream.context->error;
+    return true;
+}
+
+int runUntil(Marker marker) {
+    while (!advance(marker)) waitForOthers();
+    return marker.stream->context->error;
 }
 
 static Marker endOf(const std::shared_ptr<Stream>& stream) { return {stream, stream->queued}; }
@@ -44,6 +55,14 @@ int runAll(Context* context) {
     for (auto& stream : streamsOf(context)) runUntil(endOf(stream));
     std::erase_if(state().orphans, [](auto& stream) { return stream->queue.empty(); });
     return context->error;
+}
+
+void waitForOthers() {
+    for (auto& context : state().contexts)
+        for (auto& stream : streamsOf(context.get())) advance(endOf(stream));
+    state().mutex.unlock();
+    usleep(100);
+    state().mutex.lock();
 }
 
 // 0 is the default stream, which waits for all streams that were not created CU_STREAM_NON_BLOCKING, as they do for it.
@@ -141,7 +160,7 @@ API cuStreamSynchronize(void* handle) {
     return runUntil(endOf(stream));
 }
 
-// Each question lets one piece of work happen, so that asking again and again ends.
+// A question is also the time in which what can be run is run, so that asking again and again ends.
 API cuStreamQuery(void* handle) {
     CALL(context);
     const auto stream = findStream(call.context, handle);
@@ -150,9 +169,12 @@ API cuStreamQuery(void* handle) {
         stream->capture->isInvalid = true;
         return refuse(captureUnsupported, "cuStreamQuery: the stream is capturing");
     }
-    if (stream->queue.empty()) return success;
-    const int result = runUntil({stream, stream->done + 1});
-    return result ? result : int(notReady);
+    bool isDone = advance(endOf(stream));
+    if (!handle)
+        for (auto& other : streamsOf(call.context))
+            if (other->waitsForDefault && !other->capture) isDone &= advance(endOf(other));
+    if (call.context->error) return call.context->error;
+    return isDone ? int(success) : int(notReady);
 }
 
 API cuStreamWaitEvent(void* handle, void* eventHandle, unsigned) {
@@ -229,10 +251,10 @@ API cuEventQuery(void* handle) {
     const auto event = state().events.find(handle);
     if (!event) return invalidHandle;
     if (event->capture) return refuse(capturedEvent, "cuEventQuery: the event was recorded in a capture");
-    const auto& [stream, count] = event->marker;
-    if (!stream || stream->done >= count) return success;
-    const int result = runUntil({stream, stream->done + 1});
-    return result ? result : int(notReady);
+    if (!event->marker.stream) return success;
+    const bool isDone = advance(event->marker);
+    if (int result = event->marker.stream->context->error) return result;
+    return isDone ? int(success) : int(notReady);
 }
 
 API cuEventElapsedTime(float* milliseconds, void* from, void* to) {

@@ -133,15 +133,18 @@ import Testing
   }
 
   @Test func `doctor compares instructions and arithmetic, and measures nothing on an emulator`() throws {
-    let output = try Self.run(["doctor", "--device", "cuda", "--json"])
+    let output = try Self.run(["doctor", "--device", "cuda", "--json"], ["CHEXNET_NCCL": builtCUDAEmulator])
     #expect(output.status == 0, "\(output.err)")
     let report = try output.json()
     #expect(report["conforms"]?.bool == true)
     #expect(report["device"]?["compute_capability"] == "9.0")
+    #expect(report["device"]?["nccl"]?.string?.hasPrefix("2.") == true)
     #expect((report["primitives"]?.array?.count ?? 0) == 6)
     #expect(report["conformance"]?.array?.compactMap { $0["name"]?.string?.prefix(4) } == ["fp32", "bf16"])
     #expect(report["inference"]?.array?.isEmpty == true && report["kernels"]?.array?.isEmpty == true)
-    let text = try Self.run(["doctor", "--device", "cuda", "--conformance-only"])
+    let text = try Self.run(
+      ["doctor", "--device", "cuda", "--conformance-only"], ["CHEXNET_NCCL": "/none/libnccl.so.2"])
+    #expect(text.out.contains("NCCL          none"))
     #expect(text.out.contains("mma.m16n8k16.bf16  ok") && text.out.contains("this device is an emulator"))
   }
 }

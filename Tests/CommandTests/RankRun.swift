@@ -51,12 +51,13 @@ struct RankRun {
   /// Starts it, and waits until it has passed its first epoch where `isOnItsWay`. `first`, `second`: what stands before the executable of rank 0 and of rank 1.
   static func start(
     _ mpi: MPI, _ path: String, epochs: Int = 2000, isOnItsWay: Bool = true, more: [String] = [],
-    first: [String] = [], second: [String] = []
+    first: [String] = [], second: [String] = [], environment: [String: String] = [:]
   ) throws -> RankRun {
     let arguments = finetune(path, epochs: epochs) + more
     let launcher = Array(mpi.command(1, []).dropLast(3))
     let parts = [first, second].map { ["-n", "1"] + $0 + [builtExecutable] + arguments }
-    let run = RankRun(path: path, running: try mpi.start(launcher + parts[0] + [":"] + parts[1]))
+    let run = RankRun(
+      path: path, running: try mpi.start(launcher + parts[0] + [":"] + parts[1], environment: environment))
     if isOnItsWay { try run.waitForFirstEpoch() }
     return run
   }

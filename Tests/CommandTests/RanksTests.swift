@@ -8,7 +8,7 @@ import WeightFormats
 
 /// The real executable, several of it, under the launchers of this machine.
 @Suite(.serialized, .enabled(if: !MPI.installed.isEmpty, MPI.reason)) struct RanksTests {
-  private func finetune(_ run: String, epochs: Int = 2, batchSize: Int, list: String? = nil) -> [String] {
+  static func finetune(_ run: String, epochs: Int = 2, batchSize: Int, list: String? = nil) -> [String] {
     SmallDemo.finetune(run, epochs: epochs) + [
       "--batch-size", "\(batchSize)", "--optimizer", "sgd", "--augment", "flip", "--cache", "never", "--threads", "1",
       "--comm-timeout", "30",
@@ -16,14 +16,14 @@ import WeightFormats
   }
 
   /// The first `count` lines of the training list.
-  private func shortList(_ folder: String, _ count: Int) throws -> String {
+  static func shortList(_ folder: String, _ count: Int) throws -> String {
     let lines = try String(contentsOfFile: SmallDemo.folder + "/train_list.txt", encoding: .utf8).split(separator: "\n")
     try AtomicFile.write(
       lines.prefix(count).joined(separator: "\n") + "\n", to: folder + "/train.txt", overwriting: true)
     return folder + "/train.txt"
   }
 
-  private func tensors(_ path: String) throws -> [String: [Float]] {
+  private static func tensors(_ path: String) throws -> [String: [Float]] {
     let tensors = try WeightFile.open(path: path).tensors()
     return Dictionary(uniqueKeysWithValues: tensors.names.map { ($0, tensors[$0]?.floats() ?? []) })
   }
@@ -31,7 +31,7 @@ import WeightFormats
   /// That the tensors of a run's last checkpoint are another's to 10⁻⁵ of each one's largest value: what the order of sums leaves in Float over ten steps
   /// (some 10⁻⁷, seen by hand), with room for other instruction sets. Shifts and biases begin at zero, and have moved by less than a step's rate of 10⁻³ each
   /// time: against that their differences are measured, not against themselves.
-  private func expectSame(_ found: String, as expected: String, where isCompared: (String) -> Bool = { _ in true })
+  static func expectSame(_ found: String, as expected: String, where isCompared: (String) -> Bool = { _ in true })
     throws
   {
     let (found, expected) = (
@@ -52,13 +52,13 @@ import WeightFormats
   @Test(arguments: MPI.installed, [1, 2, 4])
   func `with synchronised batch norm, ranks are one process on the joined batch`(mpi: MPI, ranks: Int) throws {
     try inTemporaryFolder { folder in
-      let list = try shortList(folder, 34)
+      let list = try Self.shortList(folder, 34)
       let one = folder + "/one"
-      #expect(try Executable.run(finetune(one, batchSize: 8, list: list)).status == 0)
-      let arguments = finetune(folder + "/many", batchSize: 8 / ranks, list: list) + ["--sync-batch-norm"]
+      #expect(try Executable.run(Self.finetune(one, batchSize: 8, list: list)).status == 0)
+      let arguments = Self.finetune(folder + "/many", batchSize: 8 / ranks, list: list) + ["--sync-batch-norm"]
       let output = try mpi.run(ranks, arguments)
       #expect(output.status == 0, "\(output.err)")
-      try expectSame(folder + "/many", as: one)
+      try Self.expectSame(folder + "/many", as: one)
     }
   }
 
@@ -66,8 +66,8 @@ import WeightFormats
   @Test(arguments: MPI.installed, [2, 4])
   func `ranks are one process that runs their shares and averages`(mpi: MPI, ranks: Int) throws {
     try inTemporaryFolder { folder in
-      let list = try shortList(folder, 34)
-      let output = try mpi.run(ranks, finetune(folder + "/mpi", batchSize: 8 / ranks, list: list))
+      let list = try Self.shortList(folder, 34)
+      let output = try mpi.run(ranks, Self.finetune(folder + "/mpi", batchSize: 8 / ranks, list: list))
       #expect(output.status == 0, "\(output.err)")
       _ = try ThreadGroup.run(ranks) { collective in
         var options = TrainingOptions(
@@ -94,7 +94,7 @@ import WeightFormats
         let bytes = try ["mpi", "threads"].map { try FileReader.contents(of: "\(folder)/\($0)/\(file)") }
         #expect(bytes[0] == bytes[1], "\(file)")
       }
-      try expectSame(folder + "/mpi", as: folder + "/threads")
+      try Self.expectSame(folder + "/mpi", as: folder + "/threads")
     }
   }
 
@@ -104,15 +104,15 @@ import WeightFormats
   @Test(arguments: MPI.installed, [2, 4])
   func `ranks are one process that accumulates as many micro-batches`(mpi: MPI, ranks: Int) throws {
     try inTemporaryFolder { folder in
-      let list = try shortList(folder, 40)
+      let list = try Self.shortList(folder, 40)
       let one = folder + "/one"
       let micro = 8 / ranks
-      let alone = finetune(one, batchSize: micro, list: list) + ["--gradient-accumulation", "\(ranks)"]
+      let alone = Self.finetune(one, batchSize: micro, list: list) + ["--gradient-accumulation", "\(ranks)"]
       #expect(try Executable.run(alone).status == 0)
-      let output = try mpi.run(ranks, finetune(folder + "/many", batchSize: micro, list: list))
+      let output = try mpi.run(ranks, Self.finetune(folder + "/many", batchSize: micro, list: list))
       #expect(output.status == 0, "\(output.err)")
       #expect(output.err.contains("\(ranks) ranks on 1 host, 1 thread each"))
-      try expectSame(folder + "/many", as: one) { !$0.contains("running_") }
+      try Self.expectSame(folder + "/many", as: one) { !$0.contains("running_") }
       let metrics = try String(contentsOfFile: folder + "/many/metrics.csv", encoding: .utf8)
       #expect(metrics.split(separator: "\n").count == 3)
     }
@@ -124,9 +124,9 @@ import WeightFormats
   ) throws {
     try inTemporaryFolder { folder in
       for (count, batchSize, images) in [(3, 5, 42), (4, 2, 34)] {
-        let list = try shortList(folder, images)
+        let list = try Self.shortList(folder, images)
         for run in ["a", "b"] {
-          let output = try mpi.run(count, finetune("\(folder)/\(run)\(count)", batchSize: batchSize, list: list))
+          let output = try mpi.run(count, Self.finetune("\(folder)/\(run)\(count)", batchSize: batchSize, list: list))
           #expect(output.status == 0, "\(output.err)")
         }
         for file in ["metrics.csv", "checkpoints/last.safetensors", "checkpoints/last.state.safetensors"] {
@@ -141,7 +141,7 @@ import WeightFormats
     try inTemporaryFolder { folder in
       let run = folder + "/run"
       for (epochs, ranks) in [(1, 2), (2, 1), (3, 4)] {
-        let arguments = finetune(run, epochs: epochs, batchSize: 4)
+        let arguments = Self.finetune(run, epochs: epochs, batchSize: 4)
         let output = ranks == 1 ? try Executable.run(arguments) : try mpi.run(ranks, arguments)
         #expect(output.status == 0, "\(output.err)")
         #expect(epochs == 1 || output.err.contains("resuming \(run) behind epoch \(epochs - 1)"))
@@ -174,7 +174,7 @@ import WeightFormats
 
   @Test(arguments: MPI.installed) func `what all have wrong is told once, with its exit status`(mpi: MPI) throws {
     try inTemporaryFolder { folder in
-      let missing = try mpi.run(3, finetune(folder + "/run", batchSize: 4, list: folder + "/none.txt"))
+      let missing = try mpi.run(3, Self.finetune(folder + "/run", batchSize: 4, list: folder + "/none.txt"))
       #expect(missing.status == 66)
       #expect(missing.err.components(separatedBy: "error: no such file").count == 2, "\(missing.err)")
       #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
@@ -184,8 +184,8 @@ import WeightFormats
   @Test(arguments: MPI.installed) func `ranks that were started for other things are refused by name`(mpi: MPI) throws {
     try inTemporaryFolder { folder in
       let run = folder + "/run"
-      let first = mpi.command(1, finetune(run, batchSize: 4))
-      let second = [":", "-n", "1", builtExecutable] + finetune(run, batchSize: 4) + ["--seed", "7"]
+      let first = mpi.command(1, Self.finetune(run, batchSize: 4))
+      let second = [":", "-n", "1", builtExecutable] + Self.finetune(run, batchSize: 4) + ["--seed", "7"]
       let output = try mpi.start(first + second).finish()
       #expect(output.status == 64, "\(output.err)")
       #expect(output.err.contains("rank 1 on "))
@@ -199,11 +199,11 @@ import WeightFormats
     try inTemporaryFolder { folder in
       for (place, count) in [("a", 20), ("b", 21)] {
         try createFolder("\(folder)/\(place)")
-        _ = try shortList("\(folder)/\(place)", count)
+        _ = try Self.shortList("\(folder)/\(place)", count)
       }
       func part(_ place: String) -> [String] {
         ["-n", "1", "-wdir", "\(folder)/\(place)", builtExecutable]
-          + finetune(folder + "/run", batchSize: 4, list: "train.txt")
+          + Self.finetune(folder + "/run", batchSize: 4, list: "train.txt")
       }
       // What stands before `-n 1`.
       let launcher = Array(mpi.command(1, []).dropLast(3))
@@ -217,7 +217,7 @@ import WeightFormats
   /// Each rank meets its own: all are told, and a list of nothing else ends the run.
   @Test(arguments: MPI.installed) func `images that any rank leaves out are told`(mpi: MPI) throws {
     try inTemporaryFolder { folder in
-      let list = try shortList(folder, 8)
+      let list = try Self.shortList(folder, 8)
       let names = try String(contentsOfFile: list, encoding: .utf8).split(separator: "\n").compactMap {
         $0.split(separator: " ").first.map { String($0) }
       }
@@ -227,7 +227,7 @@ import WeightFormats
         try AtomicFile.write("no image", to: "\(images)/\(name)", overwriting: true)
       }
       let arguments = { (run: String) in
-        finetune(folder + "/" + run, batchSize: 2, list: list) + ["--data", folder, "--on-bad-image", "skip"]
+        Self.finetune(folder + "/" + run, batchSize: 2, list: list) + ["--data", folder, "--on-bad-image", "skip"]
       }
       for name in names.prefix(3) { try damage(name) }
       let some = try mpi.run(2, arguments("some"))

@@ -35,6 +35,7 @@ public final class ThreadGroup: @unchecked Sendable {
     public let rank: Int
     public let size: Int
     public let hosts: [String]
+    public let timeout = 60.0
     public var place = ""
     public var local: (rank: Int, size: Int) { (rank, size) }
 

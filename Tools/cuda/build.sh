@@ -2,9 +2,9 @@
 # Builds chexnet.fatbin, the GPU's kernels in machine code for every architecture, which is committed and embedded in the executable.
 # Needs no GPU. The same sources give the same bytes, in whatever folder.
 #
-# Tools/cuda/build.sh              builds it, and chexnet.fatbin.sources beside it: the SHA-256 of every file that went in
+# Tools/cuda/build.sh              builds it, and chexnet.fatbin.sources beside it: the SHA-256 of every file that went in; and writes what each
+#                                  kernel takes of a processor into Tools/cuda/MEASURED.md
 # Tools/cuda/build.sh --check      builds it elsewhere and compares with what is there; exit 1 where they differ
-# Tools/cuda/build.sh --table      builds it elsewhere and writes what each kernel takes of a processor into Tools/cuda/MEASURED.md
 # Tools/cuda/build.sh --install    fetches NVIDIA's compiler (110 MB, from PyPI) into a folder of the cache, and builds nothing
 #
 # The compiler is $NVCC, or else what --install has fetched. Without one: "skipped: …" and exit 77.
@@ -31,8 +31,8 @@ fail() {
 [ $# -le 1 ] || fail "expected at most one option, found $*" 64
 task=${1-build}
 case $task in
-  build | --check | --table | --install) ;;
-  *) fail "expected --check, --table, --install or nothing, found $task" 64 ;;
+  build | --check | --install) ;;
+  *) fail "expected --check, --install or nothing, found $task" 64 ;;
 esac
 cd "$(dirname "$0")/../.."
 tools=$PWD/Tools/cuda
@@ -113,9 +113,6 @@ case $task in
       mv "$kernels/$name.part" "$kernels/$name"
     done
     echo "$kernels/$fatbin: $(stat -c %s "$kernels/$fatbin") bytes, $(wc -l <"$kernels/$fatbin.sources") sources"
-    "${resources[@]}"
-    ;;
-  --table)
     "${resources[@]}" --into "$tools/MEASURED.md"
     ;;
   --check)

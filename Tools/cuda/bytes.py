@@ -244,7 +244,7 @@ def main():
         LEGEND,
         "### A step of training",
         table(training),
-        summary(training, "A step", [(floors.step(floors.F), " with G in fp32, as here"), (floors.step(floors.A), " with G in bf16")]),
+        summary(training, "A step", [(floors.step(floors.A), ""), (floors.step(floors.F), " with G in fp32")]),
         "### Inference",
         table(inference),
         summary(inference, "A pass", [(floors.forward(), "")]),

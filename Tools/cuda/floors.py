@@ -1,6 +1,6 @@
 """What each operation of DenseNet-121 at 224×224 cannot do without: bytes of an image, in bf16, from the network's shapes alone.
 
-Every map is read once by each operation that needs it and written once; the gradient that a block gathers, G, is fp32. Weights, statistics and sums,
+Every map is read once by each operation that needs it and written once; the gradient that a block gathers, G, is too. Weights, statistics and sums,
 which do not grow with the batch, are nothing. P: pixels of a block's map; C: a layer's or a transition's input channels; A = 2 and F = 4: bytes
 of a value of bf16 and of fp32.
 """
@@ -66,27 +66,25 @@ OPERATIONS = [
     # The logits' gradients, the mean; the mean's gradient.
     ("classifier, gradients", r"classifier_gradient", None, F * (LABELS + 2 * LAST[1])),
     # The mean's gradient, the last map; G.
-    ("norm5, gradient", r"head_gradient_bf16", None, LAST[1] * (F + LAST[0] * (A + F))),
+    ("norm5, gradient", r"head_gradient_bf16", None, LAST[1] * (F + LAST[0] * 2 * A)),
     # Sums only.
     ("batch norms, gradients", r"normalization_gradient", None, 0),
-    # G and the map of new channels; their gradient.
-    ("gradient taken from G", r"resolve_gradient_g_bf16", None, (F + A + A) * TAKEN),
     # The outputs' gradient, the bottleneck; parts of sums.
     ("growth 3×3, weight gradient", r"growth_weight_gradient_bf16", None, each_layer(lambda P, C: A * P * (GROWTH + BOTTLENECK))),
     # The outputs' gradient, the bottleneck; the gradient behind its gate.
     ("growth 3×3, data gradient", r"growth_data_gradient_\w+_bf16", None, each_layer(lambda P, C: A * P * (GROWTH + 2 * BOTTLENECK))),
-    # The gradient behind the gate and the map, of bottlenecks and of conv0; the gradient before it.
-    ("gradient behind batch norm", r"resolve_gradient_a_bf16", None, 3 * A * (each_layer(lambda P, C: P * BOTTLENECK) + STEM * FEATURES)),
+    # Of G what is new, and of bottlenecks and of conv0 the gradient behind the gate; the map; the gradient before it.
+    ("batch norms, resolved gradients", r"resolve_gradient_bf16", None, 3 * A * (TAKEN + each_layer(lambda P, C: P * BOTTLENECK) + STEM * FEATURES)),
     # The bottleneck's gradient, what was concatenated; parts of sums.
     ("bottleneck 1×1, weight gradient", r"pointwise_weight_gradient_bf16", "bottleneck", each_layer(lambda P, C: A * P * (BOTTLENECK + C))),
     # The bottleneck's gradient, what was concatenated, G; G.
-    ("bottleneck 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", "bottleneck", each_layer(lambda P, C: P * (A * BOTTLENECK + (A + 2 * F) * C))),
+    ("bottleneck 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", "bottleneck", each_layer(lambda P, C: A * P * (BOTTLENECK + 3 * C))),
     # The outputs' gradient, what was pooled; parts of sums.
     ("transition, 1×1, weight gradient", r"pointwise_weight_gradient_bf16", "transition", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
     # The outputs' gradient; that of what was pooled.
     ("transition, 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", "transition", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
     # The gradient of what was pooled, the block's map; G.
-    ("transition, pool, gradient", r"mean_pool_gradient_bf16", None, each_transition(lambda P, C: C * (A * P // 4 + (A + F) * P))),
+    ("transition, pool, gradient", r"mean_pool_gradient_bf16", None, each_transition(lambda P, C: A * C * (P // 4 + 2 * P))),
     # The pooled map's gradient, conv0's map; the gradient behind its gate.
     ("pool0, gradient", r"maximum_pool_gradient_bf16", None, A * FEATURES * (POOLED + 2 * STEM)),
     # The image's bytes, conv0's gradient; parts of sums.
@@ -143,7 +141,7 @@ def up(count, size):
 
 def weight_parts(pixels, columns, multiprocessors):
     """CUDAGradients.parts: into how many parts a weight gradient over `pixels` is cut, each of `columns` blocks."""
-    return max(up(pixels, 4096), min(up(pixels, 64), up(2 * multiprocessors, columns)), 1)
+    return max(up(pixels, 16384), min(up(pixels, 64), up(2 * multiprocessors, columns)), 1)
 
 
 def sum_parts(pixels):

@@ -1,10 +1,11 @@
-"""Measures inference beside PyTorch, in turns, and writes what on-gpu.sh has found as Markdown. on-gpu.sh calls it.
+"""Measures inference or training beside PyTorch, in turns, and writes what on-gpu.sh has found as Markdown. on-gpu.sh calls it.
 
-    measure.py inference FOLDER --chexnet PATH [--rounds 5] [--seconds 840] [--compile-minutes 8] [-- OPTIONS OF peer_pytorch.py]
+    measure.py inference|training FOLDER --chexnet PATH [--rounds 5] [--seconds 840] [--compile-minutes 8] [-- OPTIONS OF peer_pytorch.py]
     measure.py report FOLDER [--machine LINE] [--version VERSION] [--status FILE]
 
-`inference` starts peer_pytorch.py, which compiles and then waits; each round then is one run of `chexnet doctor --device cuda --json` and one measurement of
-PyTorch, while the other rests. What is found so far is in FOLDER/inference.json after every round. Without torch and torchvision chexnet is measured alone.
+Either starts peer_pytorch.py, which compiles and then waits; each round then is one run of `chexnet doctor --device cuda --json` and one measurement of
+PyTorch, while the other rests. What is found so far is in FOLDER/inference.json or FOLDER/training.json after every round. Without torch and torchvision
+chexnet is measured alone.
 `report` makes FOLDER/MEASURED.md of what is in FOLDER, whichever parts are.
 """
 
@@ -75,19 +76,19 @@ class Peer:
         self.process.wait()
 
 
-def ours(executable, seconds):
-    """What doctor says of inference. It says so also where it does not conform."""
+def ours(executable, task, seconds):
+    """What doctor says of inference or training. It says so also where it does not conform."""
     command = [executable, "doctor", "--device", "cuda", "--json"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=max(seconds, 1))
     except subprocess.TimeoutExpired:
         raise Fault(f"chexnet doctor was stopped after {seconds:.0f} s") from None
     try:
-        found = json.loads(run.stdout)["inference"]
+        found = json.loads(run.stdout)[task]
     except (ValueError, KeyError, TypeError):
-        raise Fault(f"chexnet doctor ended with {run.returncode}, without `inference`: {run.stderr.strip()[-300:]}") from None
+        raise Fault(f"chexnet doctor ended with {run.returncode}, without `{task}`: {run.stderr.strip()[-300:]}") from None
     if not found:
-        raise Fault("chexnet doctor measured no inference")
+        raise Fault(f"chexnet doctor measured no {task}")
     return found
 
 
@@ -97,9 +98,9 @@ def write_json(path, document):
     part.replace(path)
 
 
-def measure_inference(options):
+def measure(options):
     end = time.monotonic() + options.seconds
-    path = options.folder / "inference.json"
+    path = options.folder / f"{options.task}.json"
     document = {"pytorch": None, "rounds": [], "faults": []}
 
     def left():
@@ -114,7 +115,7 @@ def measure_inference(options):
         if subprocess.run([sys.executable, "-c", "import torch, torchvision"], capture_output=True).returncode:
             fault(f"{sys.executable} has no torch and torchvision: PyTorch was not measured")
         else:
-            peer = Peer(["--compile-minutes", str(options.compile_minutes), *options.peer])
+            peer = Peer(["--mode", options.task, "--compile-minutes", str(options.compile_minutes), *options.peer])
             try:
                 # A compilation that cannot be interrupted is given two minutes more.
                 document["pytorch"] = peer.document(min(left(), 60 * options.compile_minutes + 120))
@@ -126,7 +127,7 @@ def measure_inference(options):
             started = time.monotonic()
             one = {}
             try:
-                one["chexnet"] = ours(options.chexnet, left())
+                one["chexnet"] = ours(options.chexnet, options.task, left())
             except Fault as found:
                 fault(f"round {number}: {found}")
             if peer:
@@ -161,12 +162,12 @@ def read_json(path):
         return None
 
 
-def rates(rounds):
+def rates(rounds, task):
     """(contender, name, precision, batch) → images/s of each round."""
     found = {}
     for one in rounds:
         for row in one.get("chexnet", []):
-            found.setdefault(("chexnet", "inference", row["precision"], row["batch"]), []).append(row["images_per_second"])
+            found.setdefault(("chexnet", task, row["precision"], row["batch"]), []).append(row["images_per_second"])
         for row in one.get("pytorch", []):
             if "error" not in row:
                 found.setdefault((row["kind"], row["name"], row["precision"], row["batch"]), []).append(row["images_per_second"])
@@ -177,15 +178,36 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def inference_part(document):
-    found = rates(document["rounds"])
+TITLES = {
+    "inference": "Images on the device",
+    "upload": "Images copied to the device and normalised there in every step: PyTorch",
+    "training": "Forward, back and Adam; PyTorch's images are on the device, chexnet's are sent meanwhile",
+}
+
+
+def memory_rows(rounds):
+    """Of training: what each holds on the device at the most, in GB."""
+    bytes_of = {}
+    for one in rounds:
+        for row in one.get("chexnet", []):
+            bytes_of["chexnet", row["precision"], row["batch"]] = row["bytes"]
+        for row in one.get("pytorch", []):
+            if row.get("peak_bytes"):
+                bytes_of[row["kind"], row["precision"], row["batch"]] = row["peak_bytes"]
+    for (contender, precision, batch), size in sorted(bytes_of.items(), key=lambda item: (item[0][1], -item[0][2], item[0][0] != "chexnet")):
+        mine = bytes_of.get(("chexnet", precision, batch))
+        yield [precision, batch, contender, f"{size / 1e9:.2f}", f"{mine / size:.2f} ×" if mine else "–"]
+
+
+def timing_part(document, task):
+    found = rates(document["rounds"], task)
     kinds = [kind for kind in KINDS if any(key[0] == kind for key in found)]
     lines = []
-    for name, title in (("inference", "Images on the device"), ("upload", "Images copied to the device and normalised there in every step: PyTorch")):
+    for name, title in TITLES.items():
         shapes = sorted({key[2:] for key in found if key[1] == name}, key=lambda shape: (shape[0], -shape[1]))
         if not shapes:
             continue
-        columns = (["chexnet"] if name == "inference" else []) + kinds
+        columns = (["chexnet"] if name == task else []) + kinds
         rows = []
         for precision, batch in shapes:
             median = {c: statistics.median(v) for c in columns if (v := found.get((c, name, precision, batch)))}
@@ -193,14 +215,16 @@ def inference_part(document):
             for column in columns:
                 values = found.get((column, name, precision, batch))
                 row.append(f"{number(median[column])} ({number(min(values))}–{number(max(values))})" if values else "–")
-            if name == "inference":
+            if name == task:
                 peers = [median[kind] for kind in kinds if kind in median]
                 mine = median.get("chexnet")
                 row.append(f"{mine / median['eager']:.2f} ×" if mine and "eager" in median else "–")
                 row.append(f"{mine / max(peers):.2f} ×" if mine and peers else "–")
             rows.append(row)
-        header = ["precision", "batch", *columns] + (["chexnet over eager", "over PyTorch's fastest"] if name == "inference" else [])
+        header = ["precision", "batch", *columns] + (["chexnet over eager", "over PyTorch's fastest"] if name == task else [])
         lines += [f"{title}, images/s: median (lowest–highest) of {len(document['rounds'])} rounds in turns.", "", markdown.table(header, rows), ""]
+    if rows := list(memory_rows(document["rounds"])) if task == "training" else []:
+        lines += ["Memory on the device:", "", markdown.table(["precision", "batch", "", "GB", "chexnet's of it"], rows, left=3), ""]
     for row in (document["pytorch"] or {}).get("prepared", []):
         if "error" in row:
             lines.append(f"- not measured: {row['kind']}, {row['precision']}, batch {row['batch']}: {row['error'].splitlines()[0]}")
@@ -217,7 +241,7 @@ def kernels_part(kernels):
     return markdown.table(["kernel", "shape", "µs", "floor µs", "of the floor's speed", "floor by"], rows, left=2)
 
 
-def machine_part(options, inference):
+def machine_part(options, timing):
     """What was measured on what."""
     said = [f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}"]
     fields = options.machine.split(", ")
@@ -225,23 +249,26 @@ def machine_part(options, inference):
         said.append(f"{fields[0]} ({fields[2]}), driver {fields[1]}")
     if options.version:
         said.append(f"chexnet {options.version}")
-    if versions := ((inference or {}).get("pytorch") or {}).get("versions"):
+    if versions := ((timing or {}).get("pytorch") or {}).get("versions"):
         said.append(f"PyTorch {versions['torch']}, CUDA {versions['cuda']}, cuDNN {versions['cudnn']}")
     return "; ".join(said) + "."
 
 
 def report(options):
     folder = options.folder
-    doctor, inference = read_json(folder / "doctor.json"), read_json(folder / "inference.json")
+    doctor, inference, training = (read_json(folder / f"{name}.json") for name in ("doctor", "inference", "training"))
     conforms = doctor.get("conforms") if isinstance(doctor, dict) else None
-    parts = [machine_part(options, inference)]
+    parts = [machine_part(options, inference or training)]
     parts.append({
         True: "`chexnet doctor --device cuda`: every operation conforms.", False: "**`chexnet doctor --device cuda`: does not conform** (doctor.txt).",
     }.get(conforms, "`chexnet doctor --device cuda` gave no verdict (doctor.txt)."))
     if inference and inference["rounds"]:
-        parts += ["### Inference, DenseNet-121, 224 × 224, 14 outputs", inference_part(inference)]
-    if isinstance(doctor, dict) and doctor.get("kernels"):
-        parts += ["### Kernels", kernels_part(doctor["kernels"])]
+        parts += ["### Inference, DenseNet-121, 224 × 224, 14 outputs", timing_part(inference, "inference")]
+    if training and training["rounds"]:
+        parts += ["### Training, the same network", timing_part(training, "training")]
+    for key, title in (("kernels", "Kernels of inference"), ("training_kernels", "Kernels of training")):
+        if isinstance(doctor, dict) and doctor.get(key):
+            parts += [f"### {title}", kernels_part(doctor[key])]
     sanitizer = folder / "sanitizer.txt"
     if sanitizer.exists():
         summaries = re.findall(r"^(?:tool: .*|=+ (?:ERROR|RACECHECK) SUMMARY.*)$", sanitizer.read_text(errors="replace"), re.MULTILINE)
@@ -258,7 +285,7 @@ def report(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("inference", "report"))
+    parser.add_argument("task", choices=("inference", "training", "report"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--chexnet")
     parser.add_argument("--rounds", type=int, default=5)
@@ -273,9 +300,9 @@ def main():
     options.peer = arguments[end + 1 :]
     # So that the processes started here end with this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if options.task == "inference" and not options.chexnet:
+    if options.task != "report" and not options.chexnet:
         parser.error("expected --chexnet PATH")
-    sys.exit(measure_inference(options) if options.task == "inference" else report(options))
+    sys.exit(report(options) if options.task == "report" else measure(options))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #   PARTS, with commas: machine    what nvidia-smi says
 #                       doctor     `chexnet doctor --device cuda`: does every operation conform, how far is every kernel from its floor
 #                       inference  images/s beside PyTorch, in turns (python3 with torch and torchvision; alone without)
+#                       training   the same of a step by Adam, in bf16, and memory
 #                       sanitizer  compute-sanitizer's memcheck and racecheck of doctor, where there is one
 #                       ncu        Nsight Compute's counters of the kernels that multiply, where there is one
 #
@@ -20,7 +21,7 @@ fail() {
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-minutes=25 compile_minutes=8 rounds=5 named='' only=machine,doctor,inference,sanitizer,ncu
+minutes=25 compile_minutes=8 rounds=5 named='' only=machine,doctor,inference,training,sanitizer,ncu
 while [ $# -gt 0 ]; do
   case $1 in
     --) shift && break ;;
@@ -40,7 +41,7 @@ for value in "$minutes" "$compile_minutes" "$rounds"; do
   case $value in '' | 0 | *[!0-9]*) fail "expected a whole number above 0, found $value" ;; esac
 done
 for part in ${only//,/ }; do
-  case $part in machine | doctor | inference | sanitizer | ncu) ;; *) fail "expected parts of machine, doctor, inference, sanitizer and ncu, found $part" ;; esac
+  case $part in machine | doctor | inference | training | sanitizer | ncu) ;; *) fail "expected parts of machine, doctor, inference, training, sanitizer and ncu, found $part" ;; esac
 done
 
 out=${OUT:-./gpu-report}
@@ -129,13 +130,16 @@ if wanted doctor; then
   attempt "doctor --json" 300 doctor.json "$chexnet" doctor --device cuda --json
   attempt doctor 300 doctor.txt "$chexnet" doctor --device cuda
 fi
-if wanted inference; then
+for task in inference training; do
+  wanted $task || continue
+  kinds=()
+  [ $task = inference ] || kinds=(--batches "256,32" --precisions bf16 --kinds "eager,compile")
   # Its own limit is a little earlier, so that it ends by itself.
   seconds=$(limit $((60 * (compile_minutes + 6))))
-  attempt inference "$seconds" inference.txt python3 "$here/measure.py" inference "$out" --chexnet "$chexnet" --rounds "$rounds" \
-    --seconds $((seconds > 40 ? seconds - 20 : seconds)) --compile-minutes "$compile_minutes" -- "$@"
-  rm -f "$out/inference.txt"
-fi
+  attempt $task "$seconds" $task.txt python3 "$here/measure.py" $task "$out" --chexnet "$chexnet" --rounds "$rounds" \
+    --seconds $((seconds > 40 ? seconds - 20 : seconds)) --compile-minutes "$compile_minutes" -- "${kinds[@]}" "$@"
+  rm -f "$out/$task.txt"
+done
 if wanted sanitizer; then
   if command -v compute-sanitizer >/dev/null; then
     : >"$out/sanitizer.txt"
@@ -157,7 +161,7 @@ if wanted ncu; then
       sm__warps_active.avg.pct_of_peak_sustained_active sm__inst_issued.avg.pct_of_peak_sustained_active; do
       metrics+=,$unit
     done
-    attempt ncu 180 ncu.csv ncu --clock-control none --csv --kernel-name 'regex:^(pointwise|growth|stem)_' --launch-count 120 --metrics "$metrics" \
+    attempt ncu 180 ncu.csv ncu --clock-control none --csv --kernel-name 'regex:^(pointwise|growth|stem)_' --launch-count 240 --metrics "$metrics" \
       "$chexnet" doctor --device cuda --json
   else
     say ncu "left out, there is no ncu here"

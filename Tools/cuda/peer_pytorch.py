@@ -14,7 +14,7 @@ Kinds:
 eager-cast and frozen are of inference only. fp32 is fp32: no TF32.
 
 Each is given a first call, which compiles, warm calls, and then in each round BLOCKS blocks of at least `--seconds` in all, between two CUDA events each; a
-round's figure is the median over its blocks. Inference is measured with images that are on the device, and, as `upload`, with bytes in pinned memory of the
+round's figure is the median over its blocks; peak_bytes is what it has held on the device at the most, without the others. Inference is measured with images that are on the device, and, as `upload`, with bytes in pinned memory of the
 host which are copied to it and normalised there in every step; PyTorch has the cudnn.benchmark of a real user. No compilation starts, and none goes on, later
 than --compile-minutes after the start: what is missed is reported. Results are JSON on standard output, one document a round with --interactive, where a line
 of standard input asks for each.
@@ -55,6 +55,10 @@ class Contender:
         self.device = torch.device(options.device)
         self.cast = precision == "bf16" and kind in ("eager-cast", "frozen")
         self.autocast = precision == "bf16" and not self.cast
+        self.peak = 0
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            self.others = torch.cuda.memory_allocated()
         torch.manual_seed(0)
         model = torchvision.models.densenet121(weights=None, num_classes=14)
         model = model.to(self.device, memory_format=torch.channels_last).train(options.mode == "training")
@@ -115,6 +119,8 @@ class Contender:
                 for _ in range(self.options.warm_up):
                     step()
         self.synchronize()
+        if self.device.type == "cuda":
+            self.peak = torch.cuda.max_memory_allocated() - self.others
         return seconds
 
     def elapsed(self, step, calls):
@@ -143,7 +149,7 @@ class Contender:
             found.append({
                 "name": name, "kind": self.kind, "precision": self.precision, "batch": self.batch, "calls": calls,
                 "images_per_second": self.batch / seconds, "milliseconds": seconds * 1000,
-                "fastest_milliseconds": min(blocks) * 1000, "slowest_milliseconds": max(blocks) * 1000,
+                "fastest_milliseconds": min(blocks) * 1000, "slowest_milliseconds": max(blocks) * 1000, "peak_bytes": self.peak,
             })
         return found
 

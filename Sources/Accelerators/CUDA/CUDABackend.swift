@@ -6,9 +6,12 @@ public struct CUDABackend: Backend {
   public let precision: Precision
   let device: CUDADevice
 
-  /// `name`: `cuda`, or `cuda:1` for the second GPU that the driver shows. Throws `device`.
-  public init(_ name: String, _ precision: Precision = .fp32) throws(BackendError) {
-    self.init(try CUDADevice(named: name), name, precision)
+  /// `name`: `cuda`, or `cuda:1` for the second GPU that the driver shows. `local`: this process among those of its host, each of which `cuda` gives a GPU
+  /// of its own. Throws `device`.
+  public init(
+    _ name: String, _ precision: Precision = .fp32, local: (rank: Int, size: Int) = (0, 1)
+  ) throws(BackendError) {
+    self.init(try CUDADevice(named: name, local: local), name, precision)
   }
 
   /// On a device that is open.

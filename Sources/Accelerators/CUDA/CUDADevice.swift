@@ -41,18 +41,43 @@ final class CUDADevice: @unchecked Sendable {
   /// `cuda:0 (NVIDIA H200)`.
   var title: String { "cuda:\(index) (\(name))" }
 
-  /// The number behind the colon of `cuda:1`; 0 where there is none. Throws `badName`.
-  static func index(in name: String) throws(BackendError) -> Int {
-    if name == "cuda" { return 0 }
+  /// Where it is in the machine: `0000:3b:00`.
+  var busAddress: String {
+    func hexadecimal(_ attribute: CInt, _ digits: Int) -> String {
+      let text = String(self.attribute(attribute) ?? 0, radix: 16)
+      return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+    return [(CUDAConstant.domainNumber, 4), (CUDAConstant.busNumber, 2), (CUDAConstant.slotNumber, 2)]
+      .map { hexadecimal($0.0, $0.1) }.joined(separator: ":")
+  }
+
+  /// The number behind the colon of `cuda:1`; nil where there is none. Throws `badName`.
+  static func index(in name: String) throws(BackendError) -> Int? {
+    if name == "cuda" { return nil }
     guard name.hasPrefix("cuda:"), let index = UInt16(name.dropFirst(5)) else { throw .device(.badName(name)) }
     return Int(index)
   }
 
+  /// Which of `count` devices a process takes that no number was given for: each of the processes of a host one of its own, or, where a launcher
+  /// shows each process one alone, that.
+  private static func index(
+    _ name: String, of count: Int, local: (rank: Int, size: Int), visible: String?
+  ) throws(BackendError) -> Int {
+    if count == 1 || local.size == 1 { return 0 }
+    guard local.size <= count else {
+      throw .device(.fewDevices(device: name, count: count, ranks: local.size, visible: visible))
+    }
+    return local.rank
+  }
+
   /// Opens the driver and the device that `name` says, and loads the kernels. `library`: what to open in the driver's place.
   ///
-  /// `multiprocessors`: to choose kernels as if there were so many; nil for those that there are.
-  init(named name: String, library: String? = nil, multiprocessors: Int? = nil) throws(BackendError) {
-    let index = try Self.index(in: name)
+  /// `multiprocessors`: to choose kernels as if there were so many; nil for those that there are. `local`: this process among those of its host, each of
+  /// which takes another device where `name` says none.
+  init(
+    named name: String, library: String? = nil, multiprocessors: Int? = nil, local: (rank: Int, size: Int) = (0, 1)
+  ) throws(BackendError) {
+    let number = try Self.index(in: name)
     let functions: CUDAFunctions
     do {
       functions = try CUDAFunctions(library)
@@ -84,6 +109,12 @@ final class CUDADevice: @unchecked Sendable {
     var count: CInt = 0
     try call("cuDeviceGetCount", functions.deviceCount(&count))
     guard count > 0 else { throw .device(.noDevice(device: name, visible: visible)) }
+    let index: Int
+    if let number {
+      index = number
+    } else {
+      index = try Self.index(name, of: Int(count), local: local, visible: visible)
+    }
     guard index < count else { throw .device(.noSuchDevice(name, count: Int(count), visible: visible)) }
 
     var handle: CInt = 0

@@ -31,6 +31,8 @@ struct CUDAFunctions: Sendable {
   let copyToHost: @convention(c) (UnsafeMutableRawPointer, DeviceAddress, Int, CUDAHandle?) -> CInt
   /// Address, byte, count, stream.
   let setBytes: @convention(c) (DeviceAddress, CUnsignedChar, Int, CUDAHandle?) -> CInt
+  /// Address, word of 4 bytes, count, stream.
+  let setWords: @convention(c) (DeviceAddress, CUnsignedInt, Int, CUDAHandle?) -> CInt
 
   let loadModule: @convention(c) (UnsafeMutablePointer<CUDAHandle?>, UnsafeRawPointer) -> CInt
   let unloadModule: @convention(c) (CUDAHandle?) -> CInt
@@ -47,6 +49,7 @@ struct CUDAFunctions: Sendable {
   let createStream: @convention(c) (UnsafeMutablePointer<CUDAHandle?>, CUnsignedInt) -> CInt
   let destroyStream: @convention(c) (CUDAHandle?) -> CInt
   let synchronize: @convention(c) (CUDAHandle?) -> CInt
+  let query: @convention(c) (CUDAHandle?) -> CInt
   /// Stream, mode.
   let beginCapture: @convention(c) (CUDAHandle?, CInt) -> CInt
   let endCapture: @convention(c) (CUDAHandle?, UnsafeMutablePointer<CUDAHandle?>) -> CInt
@@ -98,6 +101,7 @@ struct CUDAFunctions: Sendable {
     copyToDevice = try library.symbol("cuMemcpyHtoDAsync_v2")
     copyToHost = try library.symbol("cuMemcpyDtoHAsync_v2")
     setBytes = try library.symbol("cuMemsetD8Async")
+    setWords = try library.symbol("cuMemsetD32Async")
     loadModule = try library.symbol("cuModuleLoadData")
     unloadModule = try library.symbol("cuModuleUnload")
     function = try library.symbol("cuModuleGetFunction")
@@ -107,6 +111,7 @@ struct CUDAFunctions: Sendable {
     createStream = try library.symbol("cuStreamCreate")
     destroyStream = try library.symbol("cuStreamDestroy_v2")
     synchronize = try library.symbol("cuStreamSynchronize")
+    query = try library.symbol("cuStreamQuery")
     beginCapture = try library.symbol("cuStreamBeginCapture_v2")
     endCapture = try library.symbol("cuStreamEndCapture")
     instantiate = try library.symbol("cuGraphInstantiateWithFlags")
@@ -134,9 +139,13 @@ struct CUDAFunctions: Sendable {
 enum CUDAConstant {
   static let outOfMemory: CInt = 2
   static let noDevice: CInt = 100
+  static let notReady: CInt = 600
   // CUdevice_attribute
   static let clockRate: CInt = 13
   static let multiprocessors: CInt = 16
+  static let busNumber: CInt = 33
+  static let slotNumber: CInt = 34
+  static let domainNumber: CInt = 50
   static let memoryClockRate: CInt = 36
   static let memoryBusWidth: CInt = 37
   static let capabilityMajor: CInt = 75

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 
 /// What a GPU can do at the most, by the driver's clocks and NVIDIA's architecture papers.
 struct CUDAPeak {
@@ -61,20 +62,36 @@ public struct InferenceTiming: Sendable {
   public var imagesPerSecondWithTransfers: Double { Double(batch) / millisecondsWithTransfers * 1000 }
 }
 
+/// How fast training is, by Adam: medians.
+public struct TrainingTiming: Sendable {
+  public let precision: Precision
+  public let batch: Int
+  /// From the call of a step to its loss and its update, the next batch of gray bytes being sent meanwhile.
+  public let milliseconds: Double
+  /// That the session holds on the device.
+  public let bytes: Int
+
+  public var imagesPerSecond: Double { Double(batch) / milliseconds * 1000 }
+}
+
 extension CUDABackend {
   /// DenseNet-121 with 14 classes.
-  private static func plan(batch: Int) throws(BackendError) -> Plan {
+  private static func plan(_ mode: Plan.Mode = .inference, batch: Int) throws(BackendError) -> Plan {
     let architecture = DenseNetArchitecture(
       growthRate: 32, blockSizes: [6, 12, 24, 16], initialFeatures: 64, classCount: 14)
-    return try Plan(architecture, mode: .inference, batchSize: batch, height: 224, width: 224)
+    return try Plan(architecture, mode: mode, batchSize: batch, height: 224, width: 224)
   }
 
   /// The kernels of a pass of DenseNet-121 over `batch` images of 224×224, by the order in which they come first.
   public func kernelTimings(batch: Int) throws(BackendError) -> [KernelTiming] {
     let session = try CUDASession(try Self.plan(batch: batch), precision, device)
     try session.load(Weights(initializing: session.plan.architecture, seed: 1))
+    return try kernelTimings(of: session.launchTimings(batch))
+  }
+
+  private func kernelTimings(of timings: [LaunchTiming]) -> [KernelTiming] {
     let peak = CUDAPeak(device, precision)
-    return try session.launchTimings(batch).map { timing in
+    return timings.map { timing in
       let bytes = peak.map { timing.launch.cost.bytes / $0.bandwidth * 1e6 }
       let arithmetic = peak.map { timing.launch.cost.multiplyAdds / $0.multiplyAdds * 1e6 }
       return KernelTiming(
@@ -88,7 +105,7 @@ extension CUDABackend {
   public func inferenceTiming(batch: Int) throws(BackendError) -> InferenceTiming {
     let session = try CUDASession(try Self.plan(batch: batch), precision, device)
     try session.load(Weights(initializing: session.plan.architecture, seed: 1))
-    let images = session.noise(batch)
+    let images = session.plan.image.noise(batch)
     let clock = ContinuousClock()
     let whole = try Self.median { () throws(BackendError) in
       let start = clock.now
@@ -98,6 +115,31 @@ extension CUDABackend {
     let pass = try Self.median { () throws(BackendError) in try session.timePass(batch) }
     return InferenceTiming(
       precision: precision, batch: batch, milliseconds: pass, millisecondsWithTransfers: whole)
+  }
+
+  /// Training of DenseNet-121 on `batch` gray images of 224×224, as bytes, and its kernels, by the order in which they come first.
+  public func trainingTiming(batch: Int) throws(BackendError) -> (timing: TrainingTiming, kernels: [KernelTiming]) {
+    let session = try CUDATraining(try Self.plan(.training, batch: batch), precision, device)
+    try session.load(Weights(initializing: session.plan.architecture, seed: 1))
+    // In turn, as different batches of an epoch.
+    let batches = [session.plan.image.noise(batch), session.plan.image.noise(batch, from: 1)]
+    let labels = LabelBatch((0..<batch * 14).map { $0 % 9 == 0 ? .positive : .negative })
+    let step = OptimizerStep(optimizer: .adam, learningRate: 1e-4, weightDecay: 1e-5)
+    let (clock, stage) = (ContinuousClock(), session.stage)
+    var number = 0
+    let median = try Self.median { () throws(BackendError) in
+      let start = clock.now
+      let next = batches[(number + 1) % 2]
+      Thread.detachNewThread { stage?.bring(next) }
+      _ = try session.accumulateGradients(
+        batches[number % 2], labels: labels, weights: nil, lossScale: 1 / Double(batch * 14))
+      _ = try session.apply(step)
+      number += 1
+      return (clock.now - start) / .milliseconds(1)
+    }
+    let timing = TrainingTiming(
+      precision: precision, batch: batch, milliseconds: median, bytes: session.memoryBytes ?? 0)
+    return (timing, kernelTimings(of: try session.launchTimings(batch)))
   }
 
   /// Of what `measure` says, in milliseconds, at least twenty times and for half a second, after two times to warm up (the first of which takes a

@@ -3,19 +3,32 @@ import Engine
 
 /// The way back, from the logits' gradients to those of the parameters.
 extension CUDANetwork {
-  /// What the way back over `count` images launches, in order, behind a forward pass over the same and the loss.
+  /// Of the flat gradients, what the way back completes together, in its order: a block's, with what follows it.
+  var buckets: [Range<Int>] {
+    var end = plan.layout.trainedCount
+    return blocks.indices.reversed().map { index in
+      let first = index == 0 ? 0 : blocks[index].layers[0].normalization1.parameters.scale.lowerBound
+      defer { end = first }
+      return first..<end
+    }
+  }
+
+  /// What the way back over `count` images launches, in order, bucket by bucket, behind a forward pass over the same and the loss.
   func backwardLaunches(
     _ device: CUDADevice, at base: DeviceAddress, count: Int, _ gradients: CUDAGradients
-  ) -> [CUDALaunch] {
+  ) -> [[CUDALaunch]] {
+    var parts: [[CUDALaunch]] = []
     var pass = BackwardPass(
       network: self, gradients: gradients, device: device, places: Addresses(base: base, memory: memory), count: count)
     pass.head()
     for index in blocks.indices.reversed() {
       if index + 1 < blocks.count { pass.transition(index) }
       for layer in blocks[index].layers.indices.reversed() { pass.denseLayer(layer, of: index) }
+      if index == 0 { pass.stem() }
+      parts.append(pass.launches)
+      pass.launches = []
     }
-    pass.stem()
-    return pass.launches
+    return parts
   }
 
   /// The loss of `count` images and the gradients of their logits.
@@ -61,6 +74,17 @@ private struct BackwardPass {
     places[network.parameters] + DeviceAddress(4 * range.lowerBound)
   }
 
+  /// Of maps with so many values together, each read or written once.
+  private func cost(values: Int, multiplyAdds: Double = 0) -> CUDALaunch.Cost {
+    CUDALaunch.Cost(bytes: Double(values * precision.size), multiplyAdds: multiplyAdds)
+  }
+
+  /// Of the weight or the data gradient of `convolution`, whose own maps have so many values together.
+  private func cost(_ convolution: CUDANetwork.Convolution, pixels: Int, values: Int) -> CUDALaunch.Cost {
+    cost(
+      values: values + convolution.weight.count, multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel)
+  }
+
   private func moments(_ buffer: CUDANetwork.Buffer?) -> DeviceAddress { buffer.map { places[$0] } ?? 0 }
 
   // MARK: What every layer needs
@@ -74,6 +98,7 @@ private struct BackwardPass {
       CUDALaunch(
         device.kernel("normalization_gradient"), "gradient of \(normalization.name)",
         "\(normalization.channels) channels of \(parts) parts", grid: ((normalization.lanes + 31) / 32, 1, 1),
+        cost: CUDALaunch.Cost(bytes: Double(parts * normalization.lanes * MemoryLayout<gate_sums>.stride)),
         normalization_gradient_parameters(
           sums: sums, moments: self.moments(moments), scale: value(normalization.parameters.scale),
           scale_gradient: gradient(normalization.parameters.scale),
@@ -93,6 +118,7 @@ private struct BackwardPass {
       CUDALaunch(
         kernel, "resolved gradient of \(name)", "\(lanes) lanes of \(pixels) pixels",
         grid: (min(65535, (pixels * lanes / 8 + kernel.threads - 1) / kernel.threads), 1, 1),
+        cost: cost(values: 3 * pixels * lanes),
         resolve_gradient_parameters(
           g: g, affine: affine.map { places[$0] } ?? 0, debts: debts, x: x, resolved: places[target],
           pixels: Int32(pixels), lanes: Int32(lanes), g_stride: Int32(stride), x_stride: Int32(xStride))))
@@ -105,6 +131,7 @@ private struct BackwardPass {
       CUDALaunch(
         kernel, "sums of the weight gradient of \(convolution.name)", "\(parts) parts",
         grid: (min(4096, (elements + kernel.threads - 1) / kernel.threads), 1, 1),
+        cost: CUDALaunch.Cost(bytes: Double(4 * (parts * elements + 2 * convolution.weight.count))),
         unpack_gradient_parameters(
           partial: places[gradients.partial], gradient: gradient(convolution.weight), inputs: convolution.inputs,
           outputs_map: convolution.outputs, input_channels: Int32(convolution.inputChannels),
@@ -123,6 +150,8 @@ private struct BackwardPass {
         device.kernel("pointwise_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
         "\(convolution.inputChannels)→\(convolution.outputChannels), \(pixels) pixels in \(parts) parts",
         grid: (parts, columns.0, columns.1),
+        cost: cost(
+          convolution, pixels: pixels, values: pixels * (convolution.inputLanes + convolution.outputLanes)),
         pointwise_weight_gradient_parameters(
           dy: places[dy], x: places[x], affine: affine.map { places[$0] } ?? 0, partial: places[gradients.partial],
           pixels: Int32(pixels), channels: Int32(convolution.inputLanes), outputs: Int32(convolution.outputLanes),
@@ -144,6 +173,10 @@ private struct BackwardPass {
         kernel, "data gradient of \(convolution.name)",
         "\(convolution.outputChannels)→\(convolution.inputChannels), \(pixels) pixels",
         grid: (tiles, (convolution.inputLanes + 127) / 128, 1),
+        // Behind a gate: x, and G twice.
+        cost: cost(
+          convolution, pixels: pixels,
+          values: pixels * (convolution.outputLanes + (affine == nil ? 1 : 3) * convolution.inputLanes)),
         pointwise_data_gradient_parameters(
           dy: places[dy], weight: places[convolution.packed], x: places[x], affine: affine.map { places[$0] } ?? 0,
           moments: self.moments(moments), gradient: gradient.map { places[$0] } ?? 0, y: y.map { places[$0] } ?? 0,
@@ -173,6 +206,7 @@ private struct BackwardPass {
       CUDALaunch(
         device.kernel("head_gradient_\(suffix)"), "gradient of the feature map",
         "\(head.input.channels) channels of \(pixels) pixels", grid: (parts, (block.lanes + 63) / 64, 1),
+        cost: cost(values: 2 * pixels * block.lanes),
         head_gradient_parameters(
           share: places[gradients.share], x: places[block.map], affine: places[network.headNormalization.affine],
           moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
@@ -201,7 +235,7 @@ private struct BackwardPass {
       CUDALaunch(
         device.kernel("mean_pool_gradient_\(suffix)"), "gradient of \(transition.normalization.name)",
         "\(block.lanes) lanes at \(count)×\(block.plan.height)×\(block.plan.width)",
-        grid: (parts, (block.lanes + 63) / 64, 1),
+        grid: (parts, (block.lanes + 63) / 64, 1), cost: cost(values: (pixels + 2 * all) * block.lanes),
         mean_pool_gradient_parameters(
           dy: places[gradients.gated], x: places[block.map], affine: places[transition.normalization.affine],
           moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
@@ -230,6 +264,7 @@ private struct BackwardPass {
       CUDALaunch(
         device.kernel("growth_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
         shapes + " in \(parts) parts", grid: (parts, columns.0, columns.1),
+        cost: cost(convolution, pixels: pixels, values: pixels * (lanes + growth)),
         growth_weight_gradient_parameters(
           dy: places[gradients.grown], y: places[layer.bottleneck], affine: places[layer.normalization2.affine],
           partial: places[gradients.partial], pixels: Int32(pixels), height: Int32(block.plan.height),
@@ -241,6 +276,7 @@ private struct BackwardPass {
     launches.append(
       CUDALaunch(
         kernel, "data gradient of \(convolution.name)", shapes, grid: (tiles, (lanes + 127) / 128, 1),
+        cost: cost(convolution, pixels: pixels, values: pixels * (2 * lanes + growth)),
         growth_data_gradient_parameters(
           dy: places[gradients.grown], weight: places[convolution.packed], y: places[layer.bottleneck],
           affine: places[layer.normalization2.affine], moments: moments(layer.moments), d: places[gradients.gated],
@@ -274,7 +310,7 @@ private struct BackwardPass {
       CUDALaunch(
         device.kernel("maximum_pool_gradient_\(suffix)"), "gradient of pool0",
         "\(lanes) lanes at \(count)×\(stem.convolved.height)×\(stem.convolved.width)",
-        grid: (parts, (lanes + 63) / 64, 1),
+        grid: (parts, (lanes + 63) / 64, 1), cost: cost(values: (pooled + 2 * pixels) * lanes),
         maximum_pool_gradient_parameters(
           dy: places[gradients.grown], x: places[network.convolved], affine: places[network.stemNormalization.affine],
           moments: moments(network.stemMoments), d: places[gradients.gated], sums: sums, images_count: Int32(count),
@@ -293,6 +329,7 @@ private struct BackwardPass {
         device.kernel("stem_weight_gradient_\(suffix)"), "weight gradient of conv0",
         "\(stem.image.channels)→\(stem.convolved.channels), \(pixels) pixels in \(weightParts) parts",
         grid: (weightParts, columns.0, columns.1),
+        cost: cost(convolution, pixels: pixels, values: pixels * lanes),
         stem_weight_gradient_parameters(
           images: places[network.windows], table: places[network.table], dy: places[gradients.resolved],
           partial: places[gradients.partial], images_count: Int32(count), channels: Int32(stem.image.channels),

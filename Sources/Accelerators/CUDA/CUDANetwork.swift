@@ -138,8 +138,9 @@ struct CUDANetwork {
     mean = places.map("mean", batch * last.lanes * 4, during: end...end, back: places.headBack)
     features = places.map("features", batch * head.input.count * 4, during: end...end)
     logits = places.map("logits", batch * head.classCount * 4, during: end...end, back: places.last)
+    // Behind the statistics there is place for how many processes they are of.
     parameters = places.map(
-      "parameters", plan.layout.count * 4, during: Places.load...Places.load, back: places.last)
+      "parameters", plan.layout.count * 4 + (isTraining ? 4 : 0), during: Places.load...Places.load, back: places.last)
     classifier = places.always("classifier", plan.layout.classifier.count * 4)
     windows = places.always("windows", batch * MemoryLayout<image_window>.stride)
     table = places.always("table", stem.image.channels * 256 * 4)

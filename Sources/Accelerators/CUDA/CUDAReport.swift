@@ -17,6 +17,8 @@ public struct CUDAReport: Sendable {
     public let driver: String
     /// The driver's library, as the loader found it.
     public let library: String
+    /// NCCL's version, as `2.28.3`, and library; nil where there is none, which one GPU does without.
+    public let nccl: (version: String, library: String)?
   }
 
   public let device: Device
@@ -26,6 +28,9 @@ public struct CUDAReport: Sendable {
   public let conformance: [Conformance.Summary]
   /// Of a bf16 pass over `kernelBatch` images; empty where nothing was measured.
   public let kernels: [KernelTiming]
+  /// Of a bf16 step of training.
+  public let trainingKernels: [KernelTiming]
+  public let training: [TrainingTiming]
   public let kernelBatch: Int
   public let inference: [InferenceTiming]
 
@@ -34,8 +39,9 @@ public struct CUDAReport: Sendable {
   /// Whether times mean anything: not where the kernels run in the tests' emulator.
   public let isMeasurable: Bool
 
-  /// Batches that inference is measured with.
+  /// Batches that inference is measured with; and training.
   public static let batches = [256, 32, 1]
+  public static let trainingBatches = [256, 32]
 
   /// `name`: as `--device` takes it. `measures`: also how fast it is. `progress` is told what is done next, and how many of how many steps are.
   public init(
@@ -46,10 +52,11 @@ public struct CUDAReport: Sendable {
     self.device = Device(
       title: device.title, capability: "\(device.capability.major).\(device.capability.minor)",
       multiprocessors: device.multiprocessors, memory: memory.total, freeMemory: memory.free,
-      driver: CUDADevice.text(version: device.driverVersion), library: device.functions.library.name)
+      driver: CUDADevice.text(version: device.driverVersion), library: device.functions.library.name,
+      nccl: (try? NCCLFunctions()).map { (NCCLFunctions.text(version: $0.version), $0.library) })
     isMeasurable = device.functions.announce == nil
     let measures = measures && isMeasurable
-    let steps = 1 + Precision.allCases.count * (measures ? 2 : 1)
+    let steps = 1 + Precision.allCases.count * (measures ? 3 : 1)
     progress(0, steps, "comparing instructions with their definitions")
     primitives = try CUDAPrimitives.findings(on: device)
 
@@ -82,5 +89,28 @@ public struct CUDAReport: Sendable {
       }
     }
     (self.kernels, self.inference, self.kernelBatch) = (kernels, inference, kernelBatch)
+    (trainingKernels, training) = try Self.measureTraining(measures ? device : nil, name) { done, precision in
+      progress(steps - Precision.allCases.count + done, steps, "measuring training in \(precision.rawValue)")
+    }
+  }
+
+  private static func measureTraining(
+    _ device: CUDADevice?, _ name: String, _ progress: (Int, Precision) -> Void
+  ) throws(BackendError) -> ([KernelTiming], [TrainingTiming]) {
+    var (kernels, training) = ([KernelTiming](), [TrainingTiming]())
+    guard let device else { return (kernels, training) }
+    for (index, precision) in Precision.allCases.enumerated() {
+      progress(index, precision)
+      for batch in trainingBatches {
+        do {
+          let found = try CUDABackend(device, name, precision).trainingTiming(batch: batch)
+          training.append(found.timing)
+          if precision == .bf16 && kernels.isEmpty { kernels = found.kernels }
+        } catch .device(.outOfMemory) {
+          continue
+        }
+      }
+    }
+    return (kernels, training)
   }
 }

@@ -1,29 +1,35 @@
 import Engine
 import Tensors
 
-/// What only measuring asks of a session.
-extension CUDASession {
-  /// Gray images of noise, as bytes.
-  func noise(_ count: Int) -> ImageBatch {
-    let images = (0..<count).map { index in
-      ImagePixels.bytes((0..<plan.image.area).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761 &+ index) >> 13) })
+/// A launch of a pass, how many there are with the same kernel and shapes, and the microseconds of one, the mean of some in a row.
+typealias LaunchTiming = (launch: CUDALaunch, count: Int, microseconds: Double)
+
+extension FeatureShape {
+  /// Gray images of noise, as bytes; other ones from another number on.
+  func noise(_ count: Int, from first: Int = 0) -> ImageBatch {
+    let images = (first..<first + count).map { index in
+      ImagePixels.bytes((0..<area).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761 &+ index) >> 13) })
     }
-    let channels = plan.image.channels
     return ImageBatch(
-      images, shape: plan.image,
+      images, shape: self,
       tables: PixelTables(
         mean: [Float](repeating: 0.5, count: channels), deviation: [Float](repeating: 0.25, count: channels)))
   }
+}
 
-  /// How long each launch of a pass over `count` images takes, those with the same kernel and shapes as one: a launch, how many there are of
-  /// it, and its microseconds, the mean of some in a row.
-  func launchTimings(
-    _ count: Int
-  ) throws(BackendError) -> [(launch: CUDALaunch, count: Int, microseconds: Double)] {
-    // Leaves the maps and windows of a real pass behind.
-    _ = try infer(noise(count), keepingFeatures: false)
-    var timings: [(launch: CUDALaunch, count: Int, microseconds: Double)] = []
-    for launch in launches(count) {
+extension CUDADevice {
+  /// How long each of `launches` takes on `stream`, those with the same kernel and shapes as one.
+  fileprivate func time(
+    _ launches: [CUDALaunch], on stream: borrowing CUDAStream
+  ) throws(BackendError) -> [LaunchTiming] {
+    try makeCurrent()
+    func milliseconds(_ launch: CUDALaunch, _ repeats: Int) throws(BackendError) -> Double {
+      try stream.time { stream throws(BackendError) in
+        for _ in 0..<repeats { try stream.launch(launch) }
+      }
+    }
+    var timings: [LaunchTiming] = []
+    for launch in launches {
       if let known = timings.firstIndex(where: {
         $0.launch.kernel.name == launch.kernel.name && $0.launch.shapes == launch.shapes
       }) {
@@ -31,9 +37,25 @@ extension CUDASession {
         continue
       }
       let repeats = 20
-      _ = try time(launch, repeats: 3)
-      timings.append((launch, 1, try time(launch, repeats: repeats) / Double(repeats) * 1000))
+      _ = try milliseconds(launch, 3)
+      timings.append((launch, 1, try milliseconds(launch, repeats) / Double(repeats) * 1000))
     }
     return timings
+  }
+}
+
+extension CUDASession {
+  /// Of a pass over `count` images.
+  func launchTimings(_ count: Int) throws(BackendError) -> [LaunchTiming] {
+    // Leaves the maps and windows of a real pass behind.
+    _ = try infer(plan.image.noise(count), keepingFeatures: false)
+    return try device.time(launches(count), on: stream)
+  }
+}
+
+extension CUDATraining {
+  /// Of what accumulates the gradients of `count` images, where some have been accumulated before.
+  func launchTimings(_ count: Int) throws(BackendError) -> [LaunchTiming] {
+    try device.time(Array(launches(count).joined()), on: stream)
   }
 }

@@ -6,10 +6,10 @@ import Tensors
 /// One network for inference on a GPU: everything in one piece of the device's memory, a pass as one graph.
 final class CUDASession: Session {
   let plan: Plan
-  private let device: CUDADevice
+  let device: CUDADevice
   private let network: CUDANetwork
   private let memory: CUDAMemory
-  private let stream: CUDAStream
+  let stream: CUDAStream
   private let staging: CUDAStaging
   /// Logits and feature maps on their way back.
   private var results: PinnedMemory
@@ -98,14 +98,6 @@ final class CUDASession: Session {
   /// What a pass over `count` images launches.
   func launches(_ count: Int, keepingFeatures: Bool = false) -> [CUDALaunch] {
     network.forwardLaunches(device, at: memory.address, count: count, keepingFeatures: keepingFeatures)
-  }
-
-  /// Milliseconds that `repeats` such launches in a row take.
-  func time(_ launch: CUDALaunch, repeats: Int) throws(BackendError) -> Double {
-    try device.makeCurrent()
-    return try stream.time { stream throws(BackendError) in
-      for _ in 0..<repeats { try stream.launch(launch) }
-    }
   }
 
   /// Milliseconds that a pass over `count` images takes, those of the last call of `infer` with so many.

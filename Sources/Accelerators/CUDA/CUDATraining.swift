@@ -8,21 +8,28 @@ import Tensors
 /// gradients, is one graph; an update is some launches more, which decide by themselves whether all is finite.
 final class CUDATraining: Session {
   let plan: Plan
-  private let device: CUDADevice
+  let device: CUDADevice
   private let network: CUDANetwork
   private let gradients: CUDAGradients
   private let memory: CUDAMemory
-  private let stream: CUDAStream
+  let stream: CUDAStream
   private let staging: CUDAStaging
   /// What goes there and comes back: never two things at a time.
   private let staged: PinnedMemory
-  private var passes: [Int: Pass] = [:]
+  private var passes: [Pass: [Part]] = [:]
   private var weights: ClassWeights
   private var steps = 0
   private var classifierSteps = 0
 
-  /// The graph for a number of images.
-  private final class Pass {
+  private var reduction: CUDAReduction?
+  private var expectsReduction = false
+
+  /// What is done for a number of images, as one graph or, where buckets of gradients are summed meanwhile, as one for each.
+  private struct Pass: Hashable {
+    let count: Int
+    let isInParts: Bool
+  }
+  private final class Part {
     let graph: CUDAGraph
     init(_ graph: consuming CUDAGraph) { self.graph = graph }
   }
@@ -66,6 +73,11 @@ final class CUDATraining: Session {
       try clear(plan.layout.trainedCount, at: places[buffer])
     }
     try send(weights)
+  }
+
+  deinit {
+    // Memory is not freed while a sum is under way, and others may never come to it: NCCL ends it.
+    reduction = nil
   }
 
   var memoryBytes: Int? { memory.bytes + staging.bytes }
@@ -131,6 +143,7 @@ final class CUDATraining: Session {
   func accumulateGradients(
     _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
   ) throws(BackendError) -> TrainingOutcome {
+    defer { expectsReduction = false }
     precondition(images.count <= plan.batchSize, "\(images.count) images in a plan of \(plan.batchSize)")
     precondition(images.shape == plan.image, "images of \(images.shape) in a plan of \(plan.image)")
     guard images.count > 0 else { return TrainingOutcome(lossSum: 0, logits: []) }
@@ -159,7 +172,11 @@ final class CUDATraining: Session {
     try stream.copy(labels.labels.count, from: UnsafeRawPointer(known), to: places[gradients.labels])
     try staging.use(images, windows: places[network.windows], table: places[network.table], on: stream)
     defer { staging.release() }
-    try pass(images.count).graph.launch(on: stream)
+    let sumsMeanwhile = reduction.flatMap { expectsReduction ? $0 : nil }
+    for part in try parts(Pass(count: images.count, isInParts: sumsMeanwhile != nil)) {
+      try part.graph.launch(on: stream)
+      try sumsMeanwhile?.begin(places[gradients.gradients], behind: stream)
+    }
     try stream.copy(4 * images.count * classes, from: places[network.logits], to: staged.pointer + exchange.logits)
     try stream.copy(8, from: places[gradients.lossSum], to: staged.pointer + exchange.lossSum)
     try stream.wait(
@@ -172,21 +189,31 @@ final class CUDATraining: Session {
       lossSum: sum, logits: Array(UnsafeBufferPointer(start: logits, count: images.count * classes)))
   }
 
-  private func pass(_ count: Int) throws(BackendError) -> Pass {
-    if let known = passes[count] { return known }
+  /// What accumulates the gradients of `count` images, bucket by bucket.
+  func launches(_ count: Int) -> [[CUDALaunch]] {
     let base = memory.address
-    let launches =
+    var launches = network.backwardLaunches(device, at: base, count: count, gradients)
+    launches[0] =
       network.weightLaunches(device, at: base)
       + network.forwardLaunches(device, at: base, count: count, keepingFeatures: false)
-      + [network.lossLaunch(device, at: base, count: count, gradients)]
-      + network.backwardLaunches(device, at: base, count: count, gradients)
-    let pass = Pass(
-      try CUDAGraph(stream) { stream throws(BackendError) in
-        for launch in launches { try stream.launch(launch) }
-      })
+      + [network.lossLaunch(device, at: base, count: count, gradients)] + launches[0]
+    return launches
+  }
+
+  private func parts(_ pass: Pass) throws(BackendError) -> [Part] {
+    if let known = passes[pass] { return known }
+    var launches = launches(pass.count)
+    if !pass.isInParts { launches = [Array(launches.joined())] }
+    var parts: [Part] = []
+    for part in launches {
+      let graph = try CUDAGraph(stream) { stream throws(BackendError) in
+        for launch in part { try stream.launch(launch) }
+      }
+      parts.append(Part(graph))
+    }
     if passes.count == Self.keptPasses { passes.removeAll() }
-    passes[count] = pass
-    return pass
+    passes[pass] = parts
+    return parts
   }
 
   func synchronizeBatchNorm(over collective: any Collective) throws(BackendError) {
@@ -199,17 +226,21 @@ final class CUDATraining: Session {
 
   func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) {
     if collective.size == 1 { return }
-    let (trained, count) = (plan.layout.trainedCount, plan.layout.count)
-    var sums = try read(trained, from: places[gradients.gradients], "reading gradients")
-    try sums.withUnsafeMutableBufferPointer { buffer throws(BackendError) in try collective.sum(buffer) }
-    try write(sums, to: places[gradients.gradients], "writing gradients")
-    let statistics = places[network.parameters] + DeviceAddress(4 * trained)
-    var averages = try read(count - trained, from: statistics, "reading running statistics")
-    try averages.withUnsafeMutableBufferPointer { buffer throws(BackendError) in
-      try collective.average(buffer, takesPart: hasImages)
-    }
-    try write(averages, to: statistics, "writing running statistics")
+    if reduction == nil { reduction = try CUDAReduction(device, collective, buckets: network.buckets) }
+    let trained = plan.layout.trainedCount
+    try reduction?.finish(
+      places[gradients.gradients], statistics: places[network.parameters] + DeviceAddress(4 * trained),
+      count: plan.layout.count - trained, hasImages: hasImages, behind: stream)
   }
+
+  func join(_ collective: any Collective) throws(BackendError) {
+    if collective.size == 1 { return }
+    let reduction = try CUDAReduction(device, collective, buckets: network.buckets)
+    try reduction.connect(places[gradients.gradients], behind: stream)
+    self.reduction = reduction
+  }
+
+  func expectReduction() { expectsReduction = true }
 
   func apply(_ step: OptimizerStep) throws(BackendError) -> Double {
     let (trained, classifier) = (plan.layout.trainedCount, plan.layout.classifier)

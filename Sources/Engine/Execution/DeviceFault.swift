@@ -18,8 +18,24 @@ public enum DeviceFault: Equatable, Sendable {
   case call(String, device: String, code: Int, error: String, operation: String)
   /// There is not the memory that a session needs. `fitting`: the largest batch that there would be memory for, 0 for none.
   case outOfMemory(device: String, wanted: Int, free: Int, total: Int, batch: Int, fitting: Int)
+  /// More processes on a host than GPUs.
+  case fewDevices(device: String, count: Int, ranks: Int, visible: String?)
+  /// Two processes have one GPU.
+  case sharedDevice(ranks: (Int, Int), host: String, address: String)
+  case noNCCL(device: String, PlatformError)
+  /// Versions as `2.28.3`.
+  case oldNCCL(found: String, needed: String)
+  case ncclVersions(String, String)
+  /// A call of NCCL's failed. `isRemote`: another process is to blame.
+  case nccl(String, device: String, code: Int, error: String, place: String, isRemote: Bool)
+  /// NCCL is not done after so long.
+  case ncclSilent(String, device: String, place: String, seconds: Int)
+  /// As one process of several tells it.
+  case ofRank(Diagnosis)
   /// The device computes this, but not that.
   case cannot(device: String, what: String, instead: String)
+
+  public static func == (left: DeviceFault, right: DeviceFault) -> Bool { left.diagnosis == right.diagnosis }
 
   private static func gigabytes(_ bytes: Int) -> String {
     let tenths = (bytes + 50_000_000) / 100_000_000
@@ -87,6 +103,46 @@ public enum DeviceFault: Equatable, Sendable {
         hint: fitting > 0
           ? "--batch-size \(fitting) would fit"
           : "no batch would fit: see with nvidia-smi who holds the memory, or use another GPU (--device cuda:1)")
+    case .fewDevices(let device, let count, let ranks, let visible):
+      Diagnosis(
+        id: "device.few", exit: .unavailable,
+        message:
+          "device “\(device.printable)”: \(ranks) ranks on this machine, and the driver shows \(count) GPUs\(Self.hidden(by: visible))",
+        hint: "start as many ranks as there are GPUs: --ranks \(count)")
+    case .sharedDevice(let ranks, let host, let address):
+      Diagnosis(
+        id: "device.shared", exit: .unavailable,
+        message: "ranks \(ranks.0) and \(ranks.1) on \(host.printable) have the same GPU (\(address))",
+        hint: "use --device cuda, which gives every rank of a machine its own, and as many ranks as there are GPUs")
+    case .noNCCL(let device, let error):
+      Diagnosis(
+        id: "device.no-nccl", exit: .unavailable,
+        message: "\(device.printable): ranks with GPUs need NCCL: \(error.diagnosis.message)",
+        hint:
+          "install it (pip install nvidia-nccl-cu13, or NVIDIA's package libnccl2), or name it with CHEXNET_NCCL=/path/libnccl.so.2"
+      )
+    case .oldNCCL(let found, let needed):
+      Diagnosis(
+        id: "device.old-nccl", exit: .unavailable, message: "NCCL is \(found), and \(needed) or newer is needed",
+        hint: "name a newer one with CHEXNET_NCCL=/path/libnccl.so.2")
+    case .ncclVersions(let one, let other):
+      Diagnosis(
+        id: "device.nccl-versions", exit: .unavailable,
+        message: "the ranks have found different versions of NCCL: \(one) and \(other)",
+        hint: "name the same one for all with CHEXNET_NCCL=/path/libnccl.so.2")
+    case .nccl(let call, let device, let code, let error, let place, let isRemote):
+      Diagnosis(
+        id: isRemote ? "ranks.nccl" : "device.nccl", exit: isRemote ? .rankLost : .unavailable,
+        message: "\(call) failed on \(device.printable) with \(error.printable) (\(code)), at \(place.printable)",
+        hint: "NCCL_DEBUG=INFO makes NCCL say more")
+    case .ncclSilent(let call, let device, let place, let seconds):
+      Diagnosis(
+        id: "ranks.nccl", exit: .rankLost,
+        message: "\(call) on \(device.printable) is not done after \(seconds) s (\(place.printable))",
+        hint:
+          "see what the other ranks say, and that all machines reach each other; NCCL_DEBUG=INFO makes NCCL say more; --comm-timeout waits longer"
+      )
+    case .ofRank(let diagnosis): diagnosis
     case .cannot(let device, let what, let instead):
       Diagnosis(
         id: "device.cannot", exit: .unavailable, message: "device “\(device.printable)” cannot \(what)", hint: instead)

@@ -171,6 +171,13 @@ public protocol Session: AnyObject {
   /// Throws `device` where the device has no such thing.
   func synchronizeBatchNorm(over collective: any Collective) throws(BackendError)
 
+  /// Prepares for `reduce` over the processes of `collective`, each of which calls this before it accumulates anything; what is missing in one is told
+  /// now, in all.
+  func join(_ collective: any Collective) throws(BackendError)
+
+  /// The next `accumulateGradients` is the step's last: what is to be summed over processes may be summed while it runs.
+  func expectReduction()
+
   /// Sums the gradients accumulated since the last step over the processes of `collective`, and takes the mean of the running statistics of those
   /// that had images, this one if `hasImages`.
   func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError)
@@ -190,6 +197,8 @@ public protocol Session: AnyObject {
 extension Session {
   public var memoryBytes: Int? { nil }
   public var stage: (any ImageStage)? { nil }
+  public func join(_ collective: any Collective) throws(BackendError) {}
+  public func expectReduction() {}
 }
 
 /// A way of running plans.

@@ -13,6 +13,9 @@ public protocol Collective: AnyObject {
   /// The host of each process.
   var hosts: [String] { get }
 
+  /// Seconds that another process is waited for.
+  var timeout: Double { get }
+
   /// What is done next, for the message that names who did not come: `step 1204`.
   var place: String { get set }
 
@@ -91,6 +94,7 @@ public final class SoleRank: Collective {
   public let (rank, size) = (0, 1)
   public let local = (rank: 0, size: 1)
   public let hosts = ["localhost"]
+  public let timeout = Double.infinity
   public var place = ""
 
   public init() {}

@@ -18,7 +18,7 @@ public final class MPICollective: Collective {
 
   private let functions: MPIFunctions
   private let file: RankPlace.File?
-  private let timeout: Double
+  public let timeout: Double
   /// Calls begun here, and, in process 0, by each process as far as it has told.
   private var calls = 0
   private var callsOf: [Int]

@@ -48,7 +48,7 @@ extension Collective {
 
 extension DiagnosedError {
   /// Whether it is that processes cannot reach each other: nothing more can be agreed on.
-  public var saysThatRanksAreLost: Bool { ["ranks.missing", "ranks.mpi"].contains(diagnosis.id) }
+  public var saysThatRanksAreLost: Bool { ["ranks.missing", "ranks.mpi", "ranks.nccl"].contains(diagnosis.id) }
   /// Whether another process has failed, and tells why.
   public var isToldElsewhere: Bool { diagnosis.id == "ranks.elsewhere" }
 }

@@ -1,4 +1,4 @@
-/// A CUDA driver without a GPU: `libcuda.so.1` for tests, whose kernels run on the processor and are checked while they do.
+/// A CUDA driver without a GPU: `libcuda.so.1` for tests, whose kernels run on the processor and are checked while they do. It is `libnccl.so.2` too.
 ///
 /// Whoever opens this library finds the driver API under its own names, and runs the kernels of `kernel_list.h` and those named below, whatever
 /// image it loads: what is inside an image cannot be looked at here. What a kernel may not do (`emulator.h`) is a violation: the call that waits
@@ -7,7 +7,26 @@
 ///
 /// Work is done as late as CUDA allows: what a stream is told runs when somebody waits for it (a stream, an event, a blocking call). Copies to the
 /// device read pinned memory then, and pageable memory at once; copies to the host write pinned memory then, and pageable memory at once.
-/// Device and pinned memory start as bytes of 0xff; addresses are never used twice.
+/// Device and pinned memory start as bytes of 0xff; addresses are never used twice. `cuStreamQuery` and `cuEventQuery` run what can be run of that
+/// work without waiting for another process, and then say whether it is done.
+///
+/// NCCL has the functions ncclGetVersion, ncclGetUniqueId, ncclCommInitRankConfig, ncclCommGetAsyncError, ncclAllReduce, ncclCommFinalize,
+/// ncclCommDestroy, ncclCommAbort, ncclCommCount, ncclCommUserRank, ncclCommCuDevice, ncclGroupStart, ncclGroupEnd, ncclGetErrorString and
+/// ncclGetLastError, which gives the text of `emulator_violation`. Ranks are processes of this machine, or threads of one; that each has a device
+/// of its own is not checked. They meet in a file of /dev/shm (else of TMPDIR), which has no name any more when all have joined.
+///
+///   * A communicator that does not block (its configuration says 0) does nothing by itself: ncclCommInitRankConfig, ncclAllReduce,
+///     ncclGroupEnd and ncclCommFinalize return ncclInProgress, and ncclCommGetAsyncError goes on with what was begun until it gives ncclSuccess. A
+///     sum is in its stream only then; whoever waits for the stream earlier does not wait for the sum. Before it, the communicator can only be
+///     asked or aborted: all else is refused as ncclInvalidArgument.
+///   * ncclAllReduce adds floats or doubles (ncclSum; ncclAvg of one rank), in their type and in the order of ranks. A sum is a stream's work, one of
+///     a communicator after the other, and done when every rank's stream runs it: that is, is waited for or queried. Who waits for work that
+///     waits for another rank lets the other threads go on, and the work of all other streams happen. In a capture it is refused.
+///   * A sum whose ranks disagree about count or type, two ranks of one number, and different numbers of ranks are ncclInvalidUsage for all, by
+///     ncclCommGetAsyncError; a rank that has aborted, whose process has ended before ncclCommFinalize was done, or that has left before a sum,
+///     is ncclRemoteError for the others. Such an error stays, ncclCommDestroy is refused then, and a sum under way is never done until
+///     ncclCommAbort ends it: it leaves no result, and its stream goes on without an error.
+///   * ncclCommFinalize is done when this rank's sums are; ncclCommDestroy waits for that.
 ///
 /// Environment, read by `cuInit`:
 ///
@@ -70,7 +89,8 @@ int emulator_divide(uint64_t address, size_t bytes, const char* name);
 /// equal rows where loadMatrix has no bank conflicts.
 const char* emulator_counters(void);
 
-/// The `after`-th next call of a driver function (1: the next; with or without its _v2) returns `result` and does nothing; once.
+/// The `after`-th next call of a function of the driver (1: the next; with or without its _v2) or of NCCL that returns an error code returns
+/// `result` and does nothing; once.
 void emulator_fail(const char* call, int result, int after);
 
 /// What is alive, a line each: "kind\thandle or address\tbytes\n"; and, marked "leaked ", what only the end of its context destroyed.

@@ -67,3 +67,16 @@ struct Optimizer {
         }
     }
 };
+
+// Of running statistics.
+struct MeanOverRanks {
+    static constexpr int threads = 256;
+    struct Shared {
+        uint32_t unused[4];
+    };
+
+    static DEVICE void run(const mean_over_ranks_parameters& p) {
+        const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
+        if (when(i < p.count)) storeGlobal(p.values + i, loadGlobal(p.values + i) / loadGlobal(p.values + p.count));
+    }
+};

@@ -30,6 +30,7 @@
 //   normalization_gradient       ⌈lanes / 32⌉
 //   unpack_*                     any: threads stride over the elements
 //   gradient_norm, optimizer     any: threads stride over the elements
+//   mean_over_ranks              ⌈count / threads⌉
 #define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
     CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_SMALL_GRADIENTS(K)
 
@@ -106,4 +107,5 @@
     K(unpack_gradient, unpack_gradient_parameters, 256, 4, 16, 0, UnpackGradient) \
     K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 16, 0, UnpackStemGradient) \
     K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
-    K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer)
+    K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer) \
+    K(mean_over_ranks, mean_over_ranks_parameters, 256, 4, 16, 0, MeanOverRanks)

@@ -365,6 +365,12 @@ struct optimizer_parameters {
     int32_t squares_count, unused;
 };
 
+// values[0 ..< count] are divided by values[count]: of sums over processes to means over those that had images, at least one of them.
+struct mean_over_ranks_parameters {
+    DEVICE_POINTER(float) values;
+    int64_t count;
+};
+
 // MARK: Primitives
 
 // 64 rows of 16 bytes; lane l points ldmatrix to row points_to[l] and gets out[l][4].
