@@ -117,7 +117,10 @@ private struct BackwardPass {
     launches.append(
       CUDALaunch(
         kernel, "resolved gradient of \(name)", "\(lanes) lanes of \(pixels) pixels",
-        grid: (min(65535, (pixels * lanes / 8 + kernel.threads - 1) / kernel.threads), 1, 1),
+        // A thread keeps its lanes' constants: so many blocks as are there at once, and some in line behind them, read them once for many pixels.
+        grid: (
+          min(16 * device.multiprocessors, (pixels * lanes / 8 + kernel.threads - 1) / kernel.threads), 1, 1
+        ),
         cost: cost(values: 3 * pixels * lanes),
         resolve_gradient_parameters(
           g: g, affine: affine.map { places[$0] } ?? 0, debts: debts, x: x, resolved: places[target],
