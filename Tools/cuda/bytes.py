@@ -121,17 +121,19 @@ def passes(launches):
 
 
 def rows(launches):
-    """By operation, in the order in which they come first. What resolved a gradient last says whose convolution follows."""
-    found, owner = {}, None
+    """By operation, in the order in which they come first. A 1×1 convolution's gradients that follow those of a 3×3 are a bottleneck's."""
+    found, owner = {}, "transition"
     for kernel, moved in launches:
-        if kernel.startswith("resolve_gradient"):
-            owner = "transition" if kernel.startswith("resolve_gradient_g") else "bottleneck"
+        if kernel.startswith("growth_data_gradient"):
+            owner = "bottleneck"
         name = floors.operation(kernel, owner)
         if name is None:
             raise Fault(f"no operation of floors.py is done by {kernel}")
         row = found.setdefault(name, Row())
         row.launches += 1
         row.moved += moved
+        if kernel.startswith("pointwise_data_gradient"):
+            owner = "transition"
     return found
 
 
