@@ -225,9 +225,15 @@ struct FinetuneCommand: ParsableCommand {
     // The folder's name can hold the time.
     let path = String(decoding: try collective.broadcast(Array(own.utf8)), as: UTF8.self)
     let pool = ThreadPool(threads: RankOptions.threads(threads, collective))
-    let backend = try backend(
-      named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient,
-      local: collective.local)
+    let backend = try collective.together(wrapped: { TrainingError.cause($0) }) { () throws(TrainingError) in
+      do throws(BackendError) {
+        return try chexnet.backend(
+          named: hpu ? "gaudi" : device, pool: pool, precision: precision, isMemoryEfficient: memoryEfficient,
+          local: collective.local)
+      } catch {
+        throw .cause(error)
+      }
+    }
     let finetuner = Finetuner(
       options, output: path, resume: policy, backend: backend, pool: pool, collective: collective)
     let isMain = collective.rank == 0

@@ -21,11 +21,15 @@ final class NCCLCommunicator {
     let functions = try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in try Self.open(device) }
     let version = functions.version
     let versions = try collective.sum((0..<collective.size).map { $0 == collective.rank ? Double(version) : 0 })
-    if let other = versions.first(where: { $0 != versions[0] }) {
-      throw .device(
-        .ncclVersions(NCCLFunctions.text(version: Int(versions[0])), NCCLFunctions.text(version: Int(other))))
+    let places = try collective.gather(Array(device.busAddress.utf8))
+    // All find the same, and one tells it.
+    try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in
+      if let other = versions.first(where: { $0 != versions[0] }) {
+        throw .device(
+          .ncclVersions(NCCLFunctions.text(version: Int(versions[0])), NCCLFunctions.text(version: Int(other))))
+      }
+      try Self.check(places, collective.hosts)
     }
-    try Self.checkDevices(device, collective)
 
     var identifier = nccl_unique_id()
     let made = try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in
@@ -83,14 +87,13 @@ final class NCCLCommunicator {
     return functions
   }
 
-  /// NCCL has one GPU a process.
-  private static func checkDevices(_ device: CUDADevice, _ collective: any Collective) throws(BackendError) {
-    let places = try collective.gather(Array(device.busAddress.utf8))
+  /// NCCL has one GPU a process. `places`: `CUDADevice.busAddress` of each.
+  private static func check(_ places: [[UInt8]], _ hosts: [String]) throws(BackendError) {
     for (rank, place) in places.enumerated() {
-      for other in 0..<rank where places[other] == place && collective.hosts[other] == collective.hosts[rank] {
+      for other in 0..<rank where places[other] == place && hosts[other] == hosts[rank] {
         throw .device(
           .sharedDevice(
-            ranks: (other, rank), host: collective.hosts[rank], address: String(decoding: place, as: UTF8.self)))
+            ranks: (other, rank), host: hosts[rank], address: String(decoding: place, as: UTF8.self)))
       }
     }
   }
