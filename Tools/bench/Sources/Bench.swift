@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure the engine, decoding, import and AUROC, row by row.",
     discussion: """
-      Rows: training-bN, ten-crop-bN and inference-bN (any batch size N), decoding, preparation, thumbnails, random-crops, import, auroc, peak, kernel-NAME, \
+      Rows: training-bN, ten-crop-bN, inference-bN and feeding-bN (any batch size N), decoding, preparation, thumbnails, random-crops, import, auroc, peak, kernel-NAME, \
       scaling-ROW (training, inference or peak on all threads over one), epoch-cached and epoch-decoding (over batches in memory), \
       heatmaps (over predicting alone), ranks-bN and ranks-sum (under mpirun, with --seconds 0), evaluation-cN (N checkpoints over one decoding and N forward passes), scores-bootstrap. \
       Without --row: \

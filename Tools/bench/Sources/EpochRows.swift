@@ -44,6 +44,34 @@ extension Settings {
     return (inMemory, loaded)
   }
 
+  /// A batch of random parts of a folder's images, from the cache, mirrored or not, as the loader of `finetune` hands it out, copied into one run of
+  /// memory, as it is sent to a GPU; by all threads, the next batch being made meanwhile.
+  func feeding(batch: Int) throws -> Work {
+    let folder = try imageFolder()
+    let scratch = ScratchFolder()
+    let source = ImageSource(shortSide: 512, cache: RadiographCache(folder: scratch.path + "/kept"))
+    var dataset = try Dataset(images: folder.paths, preprocessing: .imageNet())
+    dataset.source = source
+    let filling = BatchLoader(dataset, batchSize: batch, augmentation: .cropFlip(), seed: 1, pool: pool)
+    while try filling.next() != nil {}
+    // Every image as often as it takes: an epoch without an end.
+    let order = (0..<1 << 22).map { $0 % dataset.count }
+    let batches = BatchLoader(
+      dataset, order: order, batchSize: batch, augmentation: .cropFlip(), seed: 1, pool: pool)
+    let size = 224 * 224
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: batch * size, alignment: 4096)
+    return Work(unit: .imagesPerSecond(count: batch), subject: "\(folder.subject), \(pool.threads) threads") {
+      defer { _ = scratch }
+      guard let batch = try batches.next() else { preconditionFailure("the epoch has come to its end") }
+      for (place, image) in batch.images.enumerated() {
+        guard case .bytes(let bytes) = image, bytes.count == size else { preconditionFailure("no crop") }
+        bytes.withUnsafeBytes {
+          UnsafeMutableRawBufferPointer(start: memory + place * size, count: size).copyMemory(from: $0)
+        }
+      }
+    }
+  }
+
   /// A step of SGD on ten crops of each of `batch` radiographs of a folder, which are read and decoded for it: the workload of the reference
   /// implementation (taneishi/CheXNet, `main.py`).
   func tenCrop(batch: Int) throws -> Work {

@@ -21,6 +21,8 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   case thumbnails
   /// Resizing random parts of images in memory to 224 × 224, half of them mirrored.
   case randomCrops
+  /// Random parts of images from the cache, in batches, in one run of memory each: what a GPU is fed with.
+  case feeding(batch: Int)
   /// How many times as long the steps of an epoch of training take as the same on batches that are in memory.
   case epoch(Epoch)
   /// How many times as long drawing every class's map of each radiograph takes as predicting them alone.
@@ -108,6 +110,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
       case "ranks": self = .ranks(batch: batch)
       case "ten-crop": self = .tenCrop(batch: batch)
       case "inference": self = .inference(batch: batch)
+      case "feeding": self = .feeding(batch: batch)
       default: return nil
       }
     }
@@ -117,7 +120,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
   private var takesThreads: Bool {
     switch self {
     case .training, .inference, .peak: true
-    case .tenCrop, .ranks, .ranksSum, .decoding, .preparation, .thumbnails, .randomCrops, .epoch, .heatmaps,
+    case .tenCrop, .ranks, .ranksSum, .decoding, .preparation, .thumbnails, .randomCrops, .feeding, .epoch, .heatmaps,
       .weightImport, .auroc,
       .scores, .evaluation, .kernel, .scaling:
       false
@@ -135,6 +138,7 @@ indirect enum RowName: Equatable, Sendable, CustomStringConvertible, Expressible
     case .preparation: "preparation"
     case .thumbnails: "thumbnails"
     case .randomCrops: "random-crops"
+    case .feeding(let batch): "feeding-b\(batch)"
     case .epoch(let epoch): "epoch-\(epoch.rawValue)"
     case .heatmaps: "heatmaps"
     case .weightImport: "import"

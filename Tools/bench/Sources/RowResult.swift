@@ -91,6 +91,7 @@ extension Settings {
     case .preparation: try preparation()
     case .thumbnails: try thumbnails()
     case .randomCrops: try randomCrops()
+    case .feeding(let batch): try feeding(batch: batch)
     case .weightImport: try weightImport()
     case .auroc: try areaUnderCurve()
     case .scores(let confidence): try scores(confidence)
