@@ -145,7 +145,7 @@ struct Failure {
 
 struct State {
     std::mutex mutex;
-    bool isInitialized = false;
+    bool isInitialized = false, runsEarly = false;
     Architecture architecture{9, 0, 232448, 233472, 2048};
     size_t memory = size_t(4) << 30;
     int multiprocessors = 132;
@@ -202,8 +202,8 @@ int refuse(int result, const std::string& why);
 int refuseDuringCapture(Context* context);
 
 std::shared_ptr<Stream> findStream(Context* context, void* handle);
-// Puts work behind what the stream has to do, or into the graph it captures.
-int enqueue(const std::shared_ptr<Stream>& stream, Work work);
+// Puts work behind what the stream has to do, and behind `after`, or into the graph it captures.
+int enqueue(const std::shared_ptr<Stream>& stream, Work work, std::vector<Marker> after = {});
 // Runs what can be run of it now; true where all of it is done.
 bool advance(const Marker& marker);
 // A moment of waiting for other processes: the work of all streams goes on as far as it can, as it would on a device, and the mutex is given away.

@@ -76,6 +76,7 @@ static bool readEnvironment() {
         if (!(s.launches = fopen(path, "a"))) return false;
     if (const char* seed = getenv("CUDA_EMULATOR_SEED")) emu::seed = strtoull(seed, nullptr, 0) * 2 + 1;
     if (const char* races = getenv("CUDA_EMULATOR_RACES")) emu::checksRaces = atoi(races);
+    if (const char* early = getenv("CUDA_EMULATOR_EARLY")) s.runsEarly = atoi(early);
     if (const char* capability = getenv("CUDA_EMULATOR_CAPABILITY")) {
         const auto isAsked = [&](const Architecture& a) { return std::to_string(a.major) + "." + std::to_string(a.minor) == capability; };
         const auto found = std::find_if(std::begin(architectures), std::end(architectures), isAsked);

@@ -79,14 +79,14 @@ std::shared_ptr<Stream> findStream(Context* context, void* handle) {
     return stream;
 }
 
-int enqueue(const std::shared_ptr<Stream>& stream, Work work) {
+int enqueue(const std::shared_ptr<Stream>& stream, Work work, std::vector<Marker> after) {
     if (Capture* capture = stream->capture.get()) {
         if (capture->isInvalid) return captureInvalidated;
         capture->graph->nodes.push_back({std::move(work), stream->tails});
         stream->tails = {capture->graph->nodes.size() - 1};
         return success;
     }
-    Operation operation{std::move(work), {}};
+    Operation operation{std::move(work), std::move(after)};
     const auto defaults = state().defaults.find(stream->context);
     if (defaults != state().defaults.end() && stream->waitsForDefault) {
         if (defaults->second != stream) operation.after.push_back(endOf(defaults->second));
@@ -102,6 +102,7 @@ int enqueue(const std::shared_ptr<Stream>& stream, Work work) {
     }
     stream->queue.push_back(std::move(operation));
     stream->queued++;
+    if (state().runsEarly && emu::random(2)) advance(endOf(stream));
     return success;
 }
 
@@ -198,9 +199,7 @@ API cuStreamWaitEvent(void* handle, void* eventHandle, unsigned) {
         stream->capture->isInvalid = true;
         return refuse(captureIsolation, "cuStreamWaitEvent: a capturing stream cannot wait for an event from outside");
     }
-    if (int result = enqueue(stream, [] { return success; })) return result;
-    stream->queue.back().after.push_back(event->marker);
-    return success;
+    return enqueue(stream, [] { return success; }, {event->marker});
 }
 
 // MARK: Events

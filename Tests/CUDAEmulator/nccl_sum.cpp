@@ -115,9 +115,9 @@ API ncclAllReduce(const void* from, void* to, size_t count, int type, int reduct
     auto work = std::make_shared<Sum>(Sum{communicator, static_cast<const char*>(from), static_cast<char*>(to), count, type});
     Launch launch = [=] {
         if (stream->capture) return refuse(invalidUsage, "ncclAllReduce: the stream began to capture before the sum was in it");
-        const driver::Marker before = communicator->last;
-        if (enqueue(stream, [work] { return work->run(); })) return refuse(unhandledCudaError, "ncclAllReduce: the stream takes no work");
-        if (before.stream) stream->queue.back().after.push_back(before);
+        std::vector<driver::Marker> before;
+        if (communicator->last.stream) before.push_back(communicator->last);
+        if (enqueue(stream, [work] { return work->run(); }, before)) return refuse(unhandledCudaError, "ncclAllReduce: the stream takes no work");
         communicator->last = {stream, stream->queued};
         return int(success);
     };

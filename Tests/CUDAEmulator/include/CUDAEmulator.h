@@ -36,6 +36,7 @@
 ///     CUDA_EMULATOR_MULTIPROCESSORS  of each; 132. Few make kernels of large tiles the choice for small batches
 ///     CUDA_EMULATOR_LAUNCHES    a file that a line is added to behind each launch, as emulator_counters has them
 ///     CUDA_EMULATOR_SEED        as `emulator_seed`; 1
+///     CUDA_EMULATOR_EARLY       1: by chance work is done as early as CUDA allows: when a stream is told, if what it waits for is done
 ///     CUDA_EMULATOR_RACES       0: accesses are not checked for their order, which is faster
 ///     CUDA_EMULATOR_FAIL        a call, what it returns, and when, as `emulator_fail` has them: `cuLaunchKernel:719:5`
 ///     CUDA_VISIBLE_DEVICES      as the driver has it: a list of numbers, which ends before the first that is no device
