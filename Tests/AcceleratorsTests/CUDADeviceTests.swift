@@ -118,6 +118,36 @@ extension Emulated {
       #expect(emulator.violation == "")
     }
 
+    /// Each product of the pass forward has two on the way back, but for the stem's, whose images want no gradient.
+    @Test(arguments: Precision.allCases) func `every launch of a step of training is timed, with what it must do`(
+      precision: Precision
+    ) throws {
+      let (emulator, device) = try emulatedDevice()
+      let (inference, weights, _) = try smallNetwork()
+      let (shape, count) = (inference.image, 2)
+      let plan = try Plan(
+        inference.architecture, mode: .training, batchSize: count, height: shape.height, width: shape.width)
+      let session = try CUDATraining(plan, precision, device)
+      try session.load(weights)
+      let labels = LabelBatch((0..<count * plan.architecture.classCount).map { $0 % 2 == 0 ? .positive : .negative })
+      _ = try session.accumulateGradients(plan.image.noise(count), labels: labels, weights: nil, lossScale: 1)
+      let timings = try session.launchTimings(count)
+      func products(_ isWanted: (LaunchTiming) -> Bool) -> Double {
+        timings.filter(isWanted).reduce(0) { $0 + Double($1.count) * $1.launch.cost.multiplyAdds }
+      }
+      let back = products { $0.launch.kernel.name.contains("gradient") }
+      let stem = products { $0.launch.kernel.name.hasPrefix("stem_\(precision.rawValue)") }
+      let forward = products { !$0.launch.kernel.name.contains("gradient") }
+      #expect(stem > 0 && back == 2 * (forward - stem) + stem)
+      for timing in timings {
+        #expect(timing.microseconds > 0)
+        let isOfMaps =
+          timing.launch.kernel.name.hasSuffix(precision.rawValue) && !timing.launch.kernel.name.hasPrefix("pack")
+        #expect(!isOfMaps || timing.launch.cost.bytes > 0, "\(timing.launch)")
+      }
+      #expect(emulator.violation == "")
+    }
+
     @Test func `too little memory is told with the batch that would fit`() throws {
       let (_, device) = try emulatedDevice()
       let total = try device.memory().total

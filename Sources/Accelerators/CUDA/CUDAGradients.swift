@@ -3,7 +3,7 @@ import Engine
 
 /// What the way back needs beside the forward pass's maps: where gradients, debts and parts of sums lie.
 ///
-/// The gradient that a block gathers, G, is of A, as PyTorch's: parameters.h says what that costs.
+/// The gradient that a block gathers, G, is of A, as PyTorch's: gradient_parameters.h says what that costs.
 struct CUDAGradients {
   typealias Buffer = MemoryPlan.Buffer
 

@@ -3,7 +3,7 @@
 // Every access to memory goes through it, and every barrier: that is what lets the emulator check them. Predicates that keep a thread inside
 // its data go through `when`, so that the tests can break each of them.
 #pragma once
-#include "include/parameters.h"
+#include "include/gradient_parameters.h"
 
 #ifndef __CUDACC__
 #include "emulator.h"

@@ -1,6 +1,6 @@
 // Every kernel of the fatbin, once for all who need to know: nvcc, the emulator, and Swift.
 #pragma once
-#include "parameters.h"
+#include "gradient_parameters.h"
 
 // K(name, parameters, threads of a block, blocks a multiprocessor should hold, bytes of dynamic shared memory, tile, C++ class)
 //

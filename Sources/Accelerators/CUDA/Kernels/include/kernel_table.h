@@ -1,6 +1,6 @@
 // The kernels of the fatbin as a table, and the fatbin: what Swift needs of this folder.
 #pragma once
-#include "parameters.h"
+#include "gradient_parameters.h"
 
 struct cuda_kernel {
     const char* name;
