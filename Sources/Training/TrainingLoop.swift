@@ -171,9 +171,18 @@ struct TrainingLoop {
     let lossSum = try ranks.sum([own])[0]
     do {
       try session.reduce(over: ranks.collective, hasImages: hasImages)
-      _ = try session.apply(options.step(epoch: state.epoch, learningRate: rate))
     } catch {
-      throw try failure(error, images: images)
+      // The others are in the middle of it, and cannot be asked.
+      throw ranks.areSeveral && !error.saysThatRanksAreLost
+        ? .cause(ErrorAlone(error)) : try failure(error, images: images)
+    }
+    let step = options.step(epoch: state.epoch, learningRate: rate)
+    try ranks.together { () throws(TrainingError) in
+      do throws(BackendError) {
+        _ = try session.apply(step)
+      } catch {
+        throw try failure(error, images: images)
+      }
     }
     if state.average != nil {
       let weights = try weights()

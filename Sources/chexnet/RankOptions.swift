@@ -54,8 +54,13 @@ struct RankOptions: ParsableArguments {
   /// What `Collective.together` has thrown, all have in one way or another; the rest is this process's alone.
   private func leave(_ collective: MPICollective, _ error: any Error) -> Never {
     let status = ErrorReport.status(of: error)
+    func end() -> Never {
+      ErrorReport.tell(error, ofRank: collective.rank, on: collective.hosts[collective.rank])
+      collective.abort(status)
+    }
     switch error {
     case let error as any DiagnosedError where error.isToldElsewhere: break
+    case TrainingError.cause(is ErrorAlone): end()
     case TrainingError.interrupted, TrainingError.diverged:
       // All come to the same step with the same sums.
       if collective.rank == 0 { ErrorReport.tell(error) }
@@ -64,9 +69,7 @@ struct RankOptions: ParsableArguments {
     case is ExitStatus: break
     case is ValidationError:
       if collective.rank == 0 { ErrorReport.tell(error) }
-    default:
-      ErrorReport.tell(error, ofRank: collective.rank, on: collective.hosts[collective.rank])
-      collective.abort(status)
+    default: end()
     }
     // Launchers end all when the first one leaves with an error: whoever has something to say has said it before.
     collective.finish()

@@ -18,12 +18,12 @@ final class NCCLCommunicator {
   ///
   /// Throws `device` where there is no NCCL, or two processes have one GPU; in all processes where in one.
   init(_ device: CUDADevice, _ collective: any Collective) throws(BackendError) {
-    let functions = try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in try Self.open(device) }
+    let functions = try collective.together(wrapped: BackendError.ofRank) { () throws(BackendError) in try Self.open(device) }
     let version = functions.version
     let versions = try collective.sum((0..<collective.size).map { $0 == collective.rank ? Double(version) : 0 })
     let places = try collective.gather(Array(device.busAddress.utf8))
     // All find the same, and one tells it.
-    try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in
+    try collective.together(wrapped: BackendError.ofRank) { () throws(BackendError) in
       if let other = versions.first(where: { $0 != versions[0] }) {
         throw .device(
           .ncclVersions(NCCLFunctions.text(version: Int(versions[0])), NCCLFunctions.text(version: Int(other))))
@@ -32,7 +32,7 @@ final class NCCLCommunicator {
     }
 
     var identifier = nccl_unique_id()
-    let made = try collective.together(wrapped: Self.wrapped) { () throws(BackendError) in
+    let made = try collective.together(wrapped: BackendError.ofRank) { () throws(BackendError) in
       guard collective.rank == 0 else { return [UInt8]() }
       try device.makeCurrent()
       let status = functions.makeIdentifier(&identifier)
@@ -65,10 +65,6 @@ final class NCCLCommunicator {
     try? device.makeCurrent()
     // Sums that others never came to end with this.
     _ = functions.abort(handle)
-  }
-
-  private static func wrapped(_ error: any DiagnosedError) -> BackendError {
-    error as? BackendError ?? .device(.ofRank(error.diagnosis))
   }
 
   private static func open(_ device: CUDADevice) throws(BackendError) -> NCCLFunctions {

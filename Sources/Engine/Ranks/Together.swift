@@ -13,6 +13,13 @@ public struct ErrorOfRank: DiagnosedError {
   }
 }
 
+/// An error that one process has found while the others wait for it in something that no message ends: it tells it, and ends them.
+public struct ErrorAlone: DiagnosedError {
+  public let error: any DiagnosedError
+  public init(_ error: any DiagnosedError) { self.error = error }
+  public var diagnosis: Diagnosis { error.diagnosis }
+}
+
 extension Collective {
   /// Does `body`, which can fail in one process alone, in all of them, and throws in all where it has failed in any: in the first that has, its
   /// error, with its rank and host where others do not have one; in the others `ranks(.elsewhere)`.
@@ -46,9 +53,18 @@ extension Collective {
   }
 }
 
+extension BackendError {
+  /// An error of a floor below, as `Collective.together` has it wrapped.
+  public static func ofRank(_ error: any DiagnosedError) -> BackendError {
+    error as? BackendError ?? .device(.ofRank(error.diagnosis))
+  }
+}
+
 extension DiagnosedError {
   /// Whether it is that processes cannot reach each other: nothing more can be agreed on.
-  public var saysThatRanksAreLost: Bool { ["ranks.missing", "ranks.mpi", "ranks.nccl"].contains(diagnosis.id) }
+  public var saysThatRanksAreLost: Bool {
+    ["ranks.missing", "ranks.mpi", "ranks.nccl", "ranks.hccl"].contains(diagnosis.id)
+  }
   /// Whether another process has failed, and tells why.
   public var isToldElsewhere: Bool { diagnosis.id == "ranks.elsewhere" }
 }
