@@ -120,12 +120,6 @@ struct CUDAImages: ~Copyable {
   }
 }
 
-/// Memory that threads write parts of, each its own.
-private struct SharedPointer: @unchecked Sendable {
-  let pointer: UnsafeMutableRawPointer
-  init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
-}
-
 extension ImagePixels {
   fileprivate func withBytes(_ body: (UnsafeRawPointer, Int) -> Void) {
     func pass(_ buffer: UnsafeRawBufferPointer) {
