@@ -15,6 +15,8 @@ let package = Package(
     .library(name: "FaultyDisk", type: .dynamic, targets: ["FaultyDisk"]),
     // What tests open in the place of NVIDIA's driver.
     .library(name: "CUDAEmulator", type: .dynamic, targets: ["CUDAEmulator"]),
+    // And in the place of Intel's Synapse.
+    .library(name: "GaudiStub", type: .dynamic, targets: ["GaudiStub"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -38,6 +40,8 @@ let package = Package(
       name: "CCrypto", path: "Sources/System/CCrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"])]),
     .target(name: "CPlatform", path: "Sources/System/CPlatform"),
+    // Declarations of what is opened at run time: nothing is linked.
+    .systemLibrary(name: "CSynapse", path: "Sources/System/CSynapse"),
     // libpng reports errors by longjmp, which must never cross a Swift frame.
     .target(name: "CPNGShim", dependencies: ["CPNG"], path: "Sources/System/CPNGShim"),
     // libhdf5, opened when it is first asked for: only its headers are needed here.
@@ -72,7 +76,7 @@ let package = Package(
     // 4 · the plan on another device, opened at run time; its kernels are built by Tools/cuda
     .target(name: "CCUDAKernels", path: "Sources/Accelerators/CUDA/Kernels", sources: ["fatbin.c", "kernel_table.c"]),
     .target(
-      name: "Accelerators", dependencies: ["Engine", "Tensors", "Platform", "CCUDAKernels"],
+      name: "Accelerators", dependencies: ["Engine", "Tensors", "Platform", "CCUDAKernels", "CSynapse"],
       exclude: ["CUDA/Kernels"], swiftSettings: strict),
 
     // 5 · finetuning
@@ -105,6 +109,8 @@ let package = Package(
     .target(
       name: "CUDAEmulator", path: "Tests/CUDAEmulator",
       cxxSettings: [.headerSearchPath("."), .headerSearchPath("../../Sources/Accelerators/CUDA/Kernels")]),
+    // Plain C that shares nothing with the engine. Nothing links it either.
+    .target(name: "GaudiStub", path: "Tests/GaudiStub", linkerSettings: [.linkedLibrary("m")]),
     .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -116,7 +122,8 @@ let package = Package(
     .testTarget(name: "ChestXrayTests", dependencies: ["ChestXray", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "AcceleratorsTests", dependencies: ["Accelerators", "CCUDAKernels", "Engine", "Tensors", "TestSupport"],
+      name: "AcceleratorsTests",
+      dependencies: ["Accelerators", "CCUDAKernels", "CSynapse", "Engine", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(

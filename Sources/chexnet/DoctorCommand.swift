@@ -17,16 +17,26 @@ struct DoctorCommand: ParsableCommand {
       With --device cuda it does the same on an NVIDIA GPU, whose instructions it compares with their definitions first,
       and sets the time of each kernel beside the least that its bytes and its arithmetic take.
 
+      With --device gaudi it has Synapse compile every node that is used, and DenseNet-121, and compares each node and
+      whole networks with what they are by definition. With --compile-only it needs Synapse, but no card.
+
       Examples:
         chexnet doctor
         chexnet doctor --device cuda
+        chexnet doctor --device gaudi --compile-only
       """)
 
-  @Option(help: ArgumentHelp("What to look at: cpu, or cuda (cuda:1 is the second GPU).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "What to look at: cpu, cuda (cuda:1 is the second GPU), or gaudi (gaudi:1 is the card of module 1).",
+      valueName: "name"))
   var device = "cpu"
 
   @Flag(help: "Only compare; measure nothing.")
   var conformanceOnly = false
+
+  @Flag(help: "With --device gaudi: only see what Synapse compiles, which takes no card.")
+  var compileOnly = false
 
   @Option(help: ArgumentHelp("Threads; by default as many as this process may run on.", valueName: "n"))
   var threads: Int?
@@ -36,13 +46,17 @@ struct DoctorCommand: ParsableCommand {
 
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads needs at least 1, found \(threads).") }
+    if compileOnly, !isGaudi(device) {
+      throw ValidationError("--compile-only is for --device gaudi, found --device \(device.printable).")
+    }
   }
 
   func run() throws {
     let (pool, progress) = (ThreadPool(threads: threads), ProgressLine())
     if isCUDA(device) { return try runCUDA(pool, progress) }
+    if isGaudi(device) { return try runGaudi(pool, progress) }
     guard device == "cpu" || device == "auto" else {
-      throw BackendError.unknownDevice(device, known: ["cpu", "cuda"])
+      throw BackendError.unknownDevice(device, known: ["cpu", "cuda", "gaudi"])
     }
     progress.show(0, of: 3, "comparing with the textbook")
     let conformance = try Conformance.summaries(pool: pool)
@@ -70,6 +84,17 @@ struct DoctorCommand: ParsableCommand {
 extension DoctorCommand {
   private func runCUDA(_ pool: ThreadPool, _ progress: ProgressLine) throws {
     let report = try CUDAReport(device, pool: pool, measures: !conformanceOnly) { progress.show($0, of: $1, $2) }
+    progress.clear()
+    if json { printJSON(report.json) } else { print(report.text, terminator: "") }
+    guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }
+  }
+}
+
+extension DoctorCommand {
+  private func runGaudi(_ pool: ThreadPool, _ progress: ProgressLine) throws {
+    let report = try GaudiReport(device, pool: pool, compileOnly: compileOnly, measures: !conformanceOnly) {
+      progress.show($0, of: $1, $2)
+    }
     progress.clear()
     if json { printJSON(report.json) } else { print(report.text, terminator: "") }
     guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }

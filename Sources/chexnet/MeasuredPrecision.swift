@@ -17,6 +17,10 @@ enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
         standardError("note: computing in bf16, which the GPU's matrix units take\n")
         return .bf16
       }
+      if isGaudi(device) {
+        standardError("note: computing in bf16, which the Gaudi's matrix engines take\n")
+        return .bf16
+      }
       // Where the textbook runs there is fp32 only.
       guard device == "cpu" || (device == "auto" && CPUBackend.isFast) else { return .fp32 }
       guard let measured = MeasuredPrecision.load() else {

@@ -20,6 +20,8 @@
 
 #include <stdbool.h>
 
+#pragma GCC visibility push(hidden)
+
 /// synDataType's values (CORE external_includes/synapse_common_types.h; the same in G3 synapse/include).
 enum {
   type_int8 = 1 << 0,
@@ -147,3 +149,5 @@ void stub_run_concat(const struct stub_node *node);
 void stub_run_split(const struct stub_node *node);
 void stub_run_reshape(const struct stub_node *node);
 void stub_run_slice(const struct stub_node *node);
+
+#pragma GCC visibility pop

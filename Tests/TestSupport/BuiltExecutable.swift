@@ -15,3 +15,7 @@ public let builtFaultyDisk = URL(fileURLWithPath: builtExecutable).deletingLastP
 /// The stand-in for NVIDIA's driver of `Tests/CUDAEmulator`, which was built beside it.
 public let builtCUDAEmulator = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
   .appendingPathComponent("libCUDAEmulator.so").path
+
+/// The stand-in for Synapse of `Tests/GaudiStub`, which was built beside it.
+public let builtGaudiStub = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
+  .appendingPathComponent("libGaudiStub.so").path

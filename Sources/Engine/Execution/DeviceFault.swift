@@ -34,12 +34,20 @@ public enum DeviceFault: Equatable, Sendable {
   case ofRank(Diagnosis)
   /// The device computes this, but not that.
   case cannot(device: String, what: String, instead: String)
+  /// Of a Gaudi; what stands above is of NVIDIA's or of any.
+  case gaudi(GaudiFault)
 
   public static func == (left: DeviceFault, right: DeviceFault) -> Bool { left.diagnosis == right.diagnosis }
 
   private static func gigabytes(_ bytes: Int) -> String {
     let tenths = (bytes + 50_000_000) / 100_000_000
     return tenths == 0 ? "\((bytes + 999_999) / 1_000_000) MB" : "\(tenths / 10).\(tenths % 10) GB"
+  }
+
+  /// `cuda:0 (NVIDIA H200) has too little memory for a batch of 512: 90.1 GB are needed, 70.0 GB of 80.0 GB are free`
+  static func tooLittleMemory(_ device: String, wanted: Int, free: Int, total: Int, batch: Int) -> String {
+    "\(device.printable) has too little memory for a batch of \(batch): \(gigabytes(wanted)) are needed, "
+      + "\(gigabytes(free)) of \(gigabytes(total)) are free"
   }
 
   private static func hidden(by visible: String?) -> String {
@@ -97,9 +105,7 @@ public enum DeviceFault: Equatable, Sendable {
     case .outOfMemory(let device, let wanted, let free, let total, let batch, let fitting):
       Diagnosis(
         id: "device.memory", exit: .outOfMemory,
-        message:
-          "\(device.printable) has too little memory for a batch of \(batch): \(Self.gigabytes(wanted)) are needed, "
-          + "\(Self.gigabytes(free)) of \(Self.gigabytes(total)) are free",
+        message: Self.tooLittleMemory(device, wanted: wanted, free: free, total: total, batch: batch),
         hint: fitting > 0
           ? "--batch-size \(fitting) would fit"
           : "no batch would fit: see with nvidia-smi who holds the memory, or use another GPU (--device cuda:1)")
@@ -143,6 +149,7 @@ public enum DeviceFault: Equatable, Sendable {
           "see what the other ranks say, and that all machines reach each other; NCCL_DEBUG=INFO makes NCCL say more; --comm-timeout waits longer"
       )
     case .ofRank(let diagnosis): diagnosis
+    case .gaudi(let fault): fault.diagnosis
     case .cannot(let device, let what, let instead):
       Diagnosis(
         id: "device.cannot", exit: .unavailable, message: "device “\(device.printable)” cannot \(what)", hint: instead)

@@ -56,7 +56,7 @@ extension Collective {
   }
 
   /// Replaces the values by their mean over those processes that take part.
-  func average(_ values: UnsafeMutableBufferPointer<Float>, takesPart: Bool) throws(BackendError) {
+  public func average(_ values: UnsafeMutableBufferPointer<Float>, takesPart: Bool) throws(BackendError) {
     if !takesPart { values.update(repeating: 0) }
     let parts = Float(try sum([takesPart ? 1 : 0])[0])
     try sum(values)

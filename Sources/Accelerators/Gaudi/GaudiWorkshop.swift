@@ -1,0 +1,57 @@
+import Engine
+
+/// Recipes of a session, each compiled when it is first launched, and the workspace that they share: a stream launches one after the other.
+final class GaudiWorkshop<Key: Hashable> {
+  let stream: GaudiStream
+  private let device: GaudiDevice
+  private let folder: String?
+  /// Of the session, for what there may be memory.
+  private let batch: Int
+  private var recipes: [Key: GaudiRecipe] = [:]
+  private var workspace: GaudiMemory
+
+  /// `folder`: where recipes are kept, or nil.
+  init(_ device: GaudiDevice, batch: Int, recipes folder: String?) throws(BackendError) {
+    (self.device, self.batch, self.folder) = (device, batch, folder)
+    workspace = try Self.memory(1, for: batch, on: device)
+    stream = try GaudiStream(device)
+  }
+
+  var workspaceBytes: Int { workspace.bytes }
+
+  /// Asks for what the graph of `key` says, which is made where it was not known. `addresses`: of each of its sections.
+  func launch(
+    _ key: Key, _ addresses: [GaudiSection: UInt64], _ graph: () -> GaudiGraph
+  ) throws(BackendError) {
+    let recipe = try recipe(key, graph)
+    try recipe.launch(on: stream, addresses, workspace: workspace.address)
+  }
+
+  private func recipe(_ key: Key, _ graph: () -> GaudiGraph) throws(BackendError) -> GaudiRecipe {
+    if let known = recipes[key] { return known }
+    let graph = graph()
+    let made = try GaudiRecipe(
+      graph, device.synapse, device.generation, device: device.title,
+      cache: folder.map { RecipeFile(graph, release: device.synapse.release, device.generation, in: $0) })
+    if made.workspaceBytes > workspace.bytes {
+      // What is under way reads the old one.
+      try stream.wait("a larger workspace")
+      workspace = try Self.memory(0, for: batch, on: device)
+      workspace = try Self.memory(made.workspaceBytes, for: batch, on: device)
+    }
+    recipes[key] = made
+    return made
+  }
+
+  /// Throws `outOfMemory`, with the largest batch that there would be memory for, where there is none for `bytes`.
+  static func memory(_ bytes: Int, for batch: Int, on device: GaudiDevice) throws(BackendError) -> GaudiMemory {
+    if let memory = try GaudiMemory.allocate(bytes, on: device) { return memory }
+    let (free, total) = try device.memory()
+    // Nearly all that is large grows with the batch.
+    throw .device(
+      .gaudi(
+        .outOfMemory(
+          device: device.title, wanted: bytes, free: free, total: total, batch: batch,
+          fitting: min(batch - 1, Int(Double(batch) * Double(free) / Double(max(bytes, 1)))))))
+  }
+}
