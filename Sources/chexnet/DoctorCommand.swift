@@ -118,11 +118,16 @@ struct DoctorReport {
     ] + mpiLibraryVersions().map { ($0.name, $0.version ?? "none") }
   }
 
+  private static var accelerators: [(name: String, version: String)] {
+    acceleratorLibraryVersions().map { ($0.name, $0.version ?? "none") }
+  }
+
   /// ```
   /// chexnet 0.1.0 on Debian GNU/Linux 12 (bookworm)
   /// processor     AMD EPYC, 2 processors
   /// instructions  AVX-512 with BF16 (also: plain C, AVX2, AVX-512)
   /// libraries     OpenBLAS Cooperlake kernels, HDF5 1.10.8, zlib 1.2.13, libdeflate 1.14, libpng 1.6.39, libcrypto OpenSSL 3.0.22 25 Aug 2026
+  /// accelerators  NVIDIA driver none, NCCL none, Synapse none
   ///
   /// arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)
   ///   fp32 on plain C            29 cases  29 %  ok
@@ -139,7 +144,8 @@ struct DoctorReport {
       "chexnet \(toolVersion) on \(ProcessInfo.processInfo.operatingSystemVersionString)",
       "processor     \(Processor.name), \(ThreadPool.availableProcessors) processors",
       "instructions  \(InstructionSet.best.title)" + (others.isEmpty ? "" : " (also: \(others))"),
-      "libraries     " + Self.libraries.map { "\($0.name) \($0.version)" }.joined(separator: ", "), "",
+      "libraries     " + Self.libraries.map { "\($0.name) \($0.version)" }.joined(separator: ", "),
+      "accelerators  " + Self.accelerators.map { "\($0.name) \($0.version)" }.joined(separator: ", "), "",
       "arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)",
     ]
     lines += conformance.lines
@@ -162,7 +168,7 @@ struct DoctorReport {
       "chexnet": .string(toolVersion), "system": .string(ProcessInfo.processInfo.operatingSystemVersionString),
       "processor": .string(Processor.name), "processors": JSONValue(ThreadPool.availableProcessors),
       "instructions": JSONValue(InstructionSet.available.map(\.rawValue)),
-      "libraries": .object(JSONObject(Self.libraries.map { ($0.name, .string($0.version)) })),
+      "libraries": .object(JSONObject((Self.libraries + Self.accelerators).map { ($0.name, .string($0.version)) })),
       "conforms": .bool(conforms),
       "conformance": conformance.json, "threads": JSONValue(threads), "inference": measured.json,
     ]

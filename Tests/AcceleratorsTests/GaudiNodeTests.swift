@@ -151,6 +151,70 @@ extension Stubbed {
       #expect(MemoryLayout<synapse_reduction>.size == 4 && MemoryLayout<synapse_cast>.size == 4)
     }
 
+    @Test func `a release without the modules' numbers has them counted from 0`() throws {
+      let (stub, device) = try stubbedDevice()
+      var functions = device.functions
+      #expect(GaudiDevice.modules(functions, count: 1) == [0])
+      functions.moduleNumbers = nil
+      #expect(GaudiDevice.modules(functions, count: 3) == [0, 1, 2])
+      #expect(stub.fault == "")
+    }
+
+    /// What is broken in one node, and what the stub then calls it.
+    private static func broken(_ graph: GaudiGraph, _ node: Int) -> [(what: String, graph: GaudiGraph)] {
+      var all: [(String, GaudiGraph)] = []
+      func add(_ what: String, _ change: (inout GaudiGraph) -> Void) {
+        var graph = graph
+        change(&graph)
+        all.append(("\(graph.nodes[node].guid): \(what)", graph))
+      }
+      let whole = graph.nodes[node]
+      add("another guid") { $0.nodes[node].guid += "_x" }
+      add("parameters of another size") { $0.nodes[node].parameters += [0, 0, 0] }
+      if !whole.parameters.isEmpty { add("no parameters at all but a byte") { $0.nodes[node].parameters = [1] } }
+      for input in whole.inputs.indices {
+        guard let tensor = whole.inputs[input] else { continue }
+        add("input \(input) is left out") { $0.nodes[node].inputs[input] = nil }
+        add("input \(input) of 16-bit integers") { $0.tensors[tensor].element = .int16 }
+        add("input \(input) of another size") { $0.tensors[tensor].sizes[0] += 5 }
+      }
+      for output in whole.outputs.indices {
+        let tensor = whole.outputs[output]
+        add("output \(output) of another size") { $0.tensors[tensor].sizes[0] += 5 }
+        add("output \(output) of bytes") { $0.tensors[tensor].element = .byte }
+      }
+      add("no outputs") { $0.nodes[node].outputs = [] }
+      return all
+    }
+
+    /// Every node of every trial, broken in each of its places.
+    @Test func `a node that is written wrongly is not compiled`() throws {
+      let (stub, device) = try stubbedDevice()
+      let compiler = GaudiCompiler(device.synapse, .gaudi2, device: "stub")
+      var (count, kinds) = (0, Set<String>())
+      for trial in GaudiNodeTrials.all() {
+        for node in trial.graph.nodes.indices {
+          for (what, graph) in Self.broken(trial.graph, node) {
+            // Positions are bytes beside floats, and 16-bit integers beside bf16.
+            if trial.kinds.contains(.maximumPool), what.contains("output 0 of bytes") || what.contains("input 1 of 16")
+            {
+              continue
+            }
+            stub.forget()
+            #expect(throws: BackendError.self, "\(what)") {
+              let recipe = try compiler.compile(graph)
+              _ = device.functions.destroyRecipe(recipe)
+            }
+            #expect(stub.fault.hasPrefix("node-"), "\(what): \(stub.text)")
+            kinds.insert(stub.fault)
+            count += 1
+          }
+        }
+      }
+      #expect(count > 500, "\(count)")
+      #expect(kinds.count >= 8, "\(kinds.sorted())")
+    }
+
     @Test func `every node computes what it is by definition`() throws {
       let (stub, device) = try stubbedDevice()
       var tried: Set<GaudiNodeKind> = []

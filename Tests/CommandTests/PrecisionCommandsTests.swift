@@ -122,7 +122,7 @@ import Testing
       #expect(homeless.status == 0)
       #expect(homeless.out.contains("bf16 on plain C"))
       #expect(homeless.err.contains("the measurement is not kept"))
-      let doctor = try Executable.run(["doctor", "--device", "gaudi", "--json"])
+      let doctor = try Executable.run(["doctor", "--device", "tpu", "--json"])
       #expect(doctor.status == 69)
       #expect(try doctor.error()["id"] == "device.unavailable")
     }

@@ -4,7 +4,7 @@ import Platform
 import Tensors
 
 /// One network for inference on a GPU: everything in one piece of the device's memory, a pass as one graph.
-final class CUDASession: Session {
+final class CUDASession: InferenceSession {
   let plan: Plan
   let device: CUDADevice
   private let network: CUDANetwork
@@ -119,19 +119,4 @@ final class CUDASession: Session {
     graphs[key] = box
     try box.graph.launch(on: stream)
   }
-}
-
-/// What only training asks for: `CUDABackend.makeSession` makes no session for it.
-extension CUDASession {
-  private var untrained: Never { preconditionFailure("training needs a training plan") }
-
-  func accumulateGradients(
-    _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
-  ) throws(BackendError) -> TrainingOutcome { untrained }
-
-  func synchronizeBatchNorm(over collective: any Collective) { untrained }
-  func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) { untrained }
-  func apply(_ step: OptimizerStep) throws(BackendError) -> Double { untrained }
-  func readMoments() -> OptimizerMoments { untrained }
-  func load(_ moments: OptimizerMoments) { untrained }
 }

@@ -18,7 +18,9 @@ final class NCCLCommunicator {
   ///
   /// Throws `device` where there is no NCCL, or two processes have one GPU; in all processes where in one.
   init(_ device: CUDADevice, _ collective: any Collective) throws(BackendError) {
-    let functions = try collective.together(wrapped: BackendError.ofRank) { () throws(BackendError) in try Self.open(device) }
+    let functions = try collective.together(wrapped: BackendError.ofRank) { () throws(BackendError) in
+      try Self.open(device)
+    }
     let version = functions.version
     let versions = try collective.sum((0..<collective.size).map { $0 == collective.rank ? Double(version) : 0 })
     let places = try collective.gather(Array(device.busAddress.utf8))

@@ -149,7 +149,8 @@ final class GaudiDevice: @unchecked Sendable {
 
   deinit { _ = functions.release(handle) }
 
-  private static func modules(_ functions: SynapseFunctions, count: Int) -> [Int] {
+  /// The numbers of the modules that this process may have.
+  static func modules(_ functions: SynapseFunctions, count: Int) -> [Int] {
     var (numbers, size) = ([UInt32](repeating: 0, count: count), UInt32(count))
     guard let find = functions.moduleNumbers, find(&numbers, &size) == 0, size > 0, size <= count else {
       return Array(0..<count)

@@ -45,8 +45,8 @@ enum GaudiSection: String {
 /// Of a graph: where it lies, and what it holds. Sizes have the fastest first: NHWC is (C, W, H, N).
 struct GaudiTensor {
   let name: String
-  let element: GaudiElement
-  let sizes: [Int]
+  var element: GaudiElement
+  var sizes: [Int]
   /// Where it lives on; nil for what is gone when the launch is over, and lies in the workspace.
   let place: (section: GaudiSection, offset: Int)?
 
@@ -57,11 +57,11 @@ struct GaudiTensor {
 /// Of a graph: what is made of what. Tensors by their index; nil for an input that is left out.
 struct GaudiNode {
   let kind: GaudiNodeKind
-  let guid: String
+  var guid: String
   let name: String
-  let inputs: [Int?]
-  let outputs: [Int]
-  let parameters: [UInt8]
+  var inputs: [Int?]
+  var outputs: [Int]
+  var parameters: [UInt8]
 }
 
 /// What is computed in a launch, before anything of Synapse knows of it.
@@ -70,8 +70,8 @@ struct GaudiNode {
 /// alone, and needs no other rule.
 struct GaudiGraph {
   let name: String
-  private(set) var tensors: [GaudiTensor] = []
-  private(set) var nodes: [GaudiNode] = []
+  var tensors: [GaudiTensor] = []
+  var nodes: [GaudiNode] = []
 
   init(_ name: String) { self.name = name }
 

@@ -4,7 +4,7 @@ import Tensors
 /// One network for inference on a Gaudi.
 ///
 /// A batch that is not full runs as a full one, for each size would be a graph of its own; what the rest makes is not read.
-final class GaudiSession: Session {
+final class GaudiSession: InferenceSession {
   let plan: Plan
   private let precision: Precision
   private let device: GaudiDevice
@@ -103,19 +103,4 @@ final class GaudiSession: Session {
       initialized = maps.count
     }
   }
-}
-
-/// What only training asks for: `GaudiBackend.makeSession` makes no session for it.
-extension GaudiSession {
-  private var untrained: Never { preconditionFailure("training needs a training plan") }
-
-  func accumulateGradients(
-    _ images: ImageBatch, labels: LabelBatch, weights: ClassWeights?, lossScale: Double
-  ) throws(BackendError) -> TrainingOutcome { untrained }
-
-  func synchronizeBatchNorm(over collective: any Collective) { untrained }
-  func reduce(over collective: any Collective, hasImages: Bool) throws(BackendError) { untrained }
-  func apply(_ step: OptimizerStep) throws(BackendError) -> Double { untrained }
-  func readMoments() -> OptimizerMoments { untrained }
-  func load(_ moments: OptimizerMoments) { untrained }
 }

@@ -26,7 +26,7 @@ struct SynapseFunctions: Sendable {
   /// Free and total bytes.
   let memoryInfo: @convention(c) (UInt32, UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt64>) -> SynapseStatus
   /// The numbers of the modules that this process may have, and how many. nil in older releases, where they are counted from 0.
-  let moduleNumbers: (@convention(c) (UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>) -> SynapseStatus)?
+  var moduleNumbers: (@convention(c) (UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>) -> SynapseStatus)?
 
   // Memory: device, bytes, a wish for the address, flags, the address; of the host: flags, the pointer.
   let allocate: @convention(c) (UInt32, UInt64, UInt64, UInt32, UnsafeMutablePointer<UInt64>) -> SynapseStatus

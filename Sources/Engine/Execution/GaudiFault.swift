@@ -38,7 +38,7 @@ public enum GaudiFault: Equatable, Sendable {
         id: "device.no-synapse", exit: .unavailable,
         message: "device “\(device.printable)” needs Intel Gaudi's software: \(error.diagnosis.message)",
         hint:
-          "install release 1.13 or newer (habanalabs-graph has libSynapse.so), or name the library with CHEXNET_SYNAPSE=/path/libSynapse.so; --device cpu does without"
+          "install release 1.19 or newer (habanalabs-graph has libSynapse.so), or name the library with CHEXNET_SYNAPSE=/path/libSynapse.so; --device cpu does without"
       )
     case .noCard(let device, let visible):
       Diagnosis(

@@ -1,4 +1,4 @@
-// What libSynapse takes by its layout. Numbers and layouts are those of releases 1.13 and later, read from public sources for the facts alone:
+// What libSynapse takes by its layout. Numbers and layouts are those of release 1.19 (November 2024), read from public sources for the facts alone:
 //   [api]    HabanaAI/Intel_Gaudi3_Software, synapse/include/synapse_api.h, synapse_api_types.h and synapse_common_types.h
 //   [bridge] HabanaAI/gaudi-pytorch-bridge 1.19 (Apache-2.0), backend/synapse_helpers: how each is used
 //   [core]   HabanaAI/SynapseAI_Core (MIT), external_includes: the same functions, of an older release whose sizes are uint32_t[5]
