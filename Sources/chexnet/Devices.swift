@@ -21,7 +21,11 @@ func backend(
   }
   if isGaudi(device) {
     if isMemoryEfficient { throw .memoryEfficientUnavailable(device: device) }
-    return try GaudiBackend(device, precision, local: local, recipes: userCacheFolder + "/gaudi")
+    // Ranks of a machine compile the same: one says it.
+    let recipes = GaudiRecipes(folder: userCacheFolder + "/gaudi") { [isFirst = local.rank == 0] what in
+      if isFirst { standardError("note: \(what)\n") }
+    }
+    return try GaudiBackend(device, precision, local: local, recipes: recipes)
   }
   do {
     return try Engine.backend(

@@ -71,6 +71,19 @@ import Testing
     }
   }
 
+  @Test func `a network is compiled once, and that is said`() throws {
+    try inTemporaryFolder { folder in
+      let run = SmallDemo.finetune(folder + "/run", epochs: 1) + ["--architecture", "2:4,4", "--hpu"]
+      for (start, isCompiled) in [("/one", true), ("/two", false)] {
+        let output = try Self.trial(folder).run(run + ["--output", folder + start])
+        #expect(output.status == 0, "\(output.err)")
+        #expect(
+          output.err.contains("note: compiling training (") == isCompiled
+            && output.err.contains("for gaudi (Gaudi 2), once for this batch size") == isCompiled, "\(output.err)")
+      }
+    }
+  }
+
   @Test func `doctor compiles every node, with a card or without, and compares`() throws {
     try inTemporaryFolder { folder in
       let without = try Self.trial(folder).run(

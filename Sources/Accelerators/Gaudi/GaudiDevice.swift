@@ -3,42 +3,44 @@ import Engine
 import Foundation
 import Platform
 
-/// Synapse, initialised: once in a process, for all who use it.
+/// Synapse, initialised as long as somebody has one of these.
 final class Synapse: @unchecked Sendable {
   let functions: SynapseFunctions
   /// `1.19.0.561`.
   let release: String
 
   private static let lock = NSLock()
-  nonisolated(unsafe) private static weak var opened: Synapse?
+  nonisolated(unsafe) private static var users = 0
 
   /// `name`: the device that it is asked for, for errors. `library`: what to open in Synapse's place. Throws `noSynapse`, or `call` where it cannot start.
-  static func open(_ name: String, library: String? = nil) throws(BackendError) -> Synapse {
-    lock.lock()
-    defer { lock.unlock() }
-    if let opened { return opened }
-    let synapse = try Synapse(name, library)
-    opened = synapse
-    return synapse
-  }
-
-  private init(_ name: String, _ library: String?) throws(BackendError) {
-    do {
+  init(_ name: String, library: String? = nil) throws(BackendError) {
+    do throws(PlatformError) {
       functions = try SynapseFunctions(library)
     } catch {
       throw .device(.gaudi(.noSynapse(device: name, error)))
     }
-    let status = functions.initialize()
+    release = functions.version
+    Self.lock.lock()
+    defer { Self.lock.unlock() }
+    let status = Self.users == 0 ? functions.initialize() : 0
     if status == SynapseConstant.noDevice {
       throw .device(.gaudi(.noCard(device: name, visible: GaudiDevice.visibleModules)))
     }
-    release = functions.version
     guard status == 0 || status == SynapseConstant.alreadyInitialized else {
-      throw fault("synInitialize", status, on: name)
+      throw .device(
+        .gaudi(
+          .call(
+            "synInitialize", device: name, code: Int(status), error: functions.text(of: status), operation: "")))
     }
+    Self.users += 1
   }
 
-  deinit { _ = functions.destroy() }
+  deinit {
+    Self.lock.lock()
+    defer { Self.lock.unlock() }
+    Self.users -= 1
+    if Self.users == 0 { _ = functions.destroy() }
+  }
 
   /// `operation`: what the call was for.
   func fault(_ call: String, _ status: SynapseStatus, on device: String, _ operation: String = "") -> BackendError {
@@ -98,7 +100,7 @@ final class GaudiDevice: @unchecked Sendable {
     named name: String, library: String? = nil, local: (rank: Int, size: Int) = (0, 1)
   ) throws(BackendError) {
     let asked = try Self.module(in: name)
-    let synapse = try Synapse.open(name, library: library)
+    let synapse = try Synapse(name, library: library)
     let functions = synapse.functions
     let (visible, environment) = (Self.visibleModules, ProcessInfo.processInfo.environment)
     var counts: [(generation: GaudiGeneration, count: Int)] = []

@@ -24,6 +24,7 @@ final class GaudiRecipe {
     if let known = cache?.read(functions) {
       handle = known
     } else {
+      cache?.announce(graph, device)
       handle = try GaudiCompiler(synapse, generation, device: device).compile(graph)
       cache?.write(handle, functions)
     }
@@ -76,11 +77,20 @@ final class GaudiRecipe {
 /// A recipe on disk, under the name of what it was compiled from.
 struct RecipeFile {
   private let path: String
+  private let recipes: GaudiRecipes
 
-  /// In `folder`. Everything that a recipe depends on is in the name: the graph, the release, the generation.
-  init(_ graph: GaudiGraph, release: String, _ generation: GaudiGeneration, in folder: String) {
+  /// Everything that a recipe depends on is in the name: the graph, the release, the generation.
+  init(_ graph: GaudiGraph, release: String, _ generation: GaudiGeneration, in recipes: GaudiRecipes) {
+    self.recipes = recipes
     let text = "\(release)\n\(generation.rawValue)\n\(graph.description)"
-    path = "\(folder)/\(graph.name)-\(SHA256.hex(of: Array(text.utf8))).recipe"
+    path = "\(recipes.folder)/\(graph.name)-\(SHA256.hex(of: Array(text.utf8))).recipe"
+  }
+
+  /// Of graphs that take their time: an optimizer's has some twenty nodes.
+  fileprivate func announce(_ graph: GaudiGraph, _ device: String) {
+    if graph.nodes.count > 100 {
+      recipes.announce("compiling \(graph.name) (\(graph.nodes.count) nodes) for \(device), once for this batch size")
+    }
   }
 
   /// nil where there is none that Synapse takes.
@@ -92,8 +102,8 @@ struct RecipeFile {
 
   /// Whole or not at all. Where the folder takes no file, the next start compiles again.
   fileprivate func write(_ handle: SynapseHandle, _ functions: SynapseFunctions) {
-    let folder = (path as NSString).deletingLastPathComponent
-    guard (try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)) != nil else {
+    guard (try? FileManager.default.createDirectory(atPath: recipes.folder, withIntermediateDirectories: true)) != nil
+    else {
       return
     }
     let partial = "\(path).\(getpid())"

@@ -50,7 +50,7 @@ public struct GaudiReport: Sendable {
   ) throws(BackendError) {
     let device = compileOnly ? nil : try GaudiDevice(named: name)
     let synapse: Synapse
-    if let device { synapse = device.synapse } else { synapse = try Synapse.open(name) }
+    if let device { synapse = device.synapse } else { synapse = try Synapse(name) }
     isMeasurable = !synapse.functions.library.has("gaudi_stub_rules")
     let measures = measures && isMeasurable && device != nil
     release = synapse.release

@@ -27,7 +27,7 @@ final class GaudiSession: InferenceSession {
     init(_ memory: consuming GaudiMemory) { self.memory = memory }
   }
 
-  init(_ plan: Plan, _ precision: Precision, _ device: GaudiDevice, recipes: String?) throws(BackendError) {
+  init(_ plan: Plan, _ precision: Precision, _ device: GaudiDevice, recipes: GaudiRecipes?) throws(BackendError) {
     (self.plan, self.precision, self.device) = (plan, precision, device)
     layout = GaudiLayout(plan.layout)
     workshop = try GaudiWorkshop(device, batch: plan.batchSize, recipes: recipes)

@@ -45,7 +45,7 @@ final class GaudiTraining: Session {
     }
   }
 
-  init(_ plan: Plan, _ precision: Precision, _ device: GaudiDevice, recipes: String?) throws(BackendError) {
+  init(_ plan: Plan, _ precision: Precision, _ device: GaudiDevice, recipes: GaudiRecipes?) throws(BackendError) {
     (self.plan, self.precision, self.device) = (plan, precision, device)
     let layout = GaudiLayout(plan.layout)
     let batch = plan.batchSize

@@ -4,15 +4,15 @@ import Engine
 final class GaudiWorkshop<Key: Hashable> {
   let stream: GaudiStream
   private let device: GaudiDevice
-  private let folder: String?
+  private let kept: GaudiRecipes?
   /// Of the session, for what there may be memory.
   private let batch: Int
   private var recipes: [Key: GaudiRecipe] = [:]
   private var workspace: GaudiMemory
 
-  /// `folder`: where recipes are kept, or nil.
-  init(_ device: GaudiDevice, batch: Int, recipes folder: String?) throws(BackendError) {
-    (self.device, self.batch, self.folder) = (device, batch, folder)
+  /// `recipes`: where they are kept, or nil.
+  init(_ device: GaudiDevice, batch: Int, recipes: GaudiRecipes?) throws(BackendError) {
+    (self.device, self.batch, kept) = (device, batch, recipes)
     workspace = try Self.memory(1, for: batch, on: device)
     stream = try GaudiStream(device)
   }
@@ -32,7 +32,7 @@ final class GaudiWorkshop<Key: Hashable> {
     let graph = graph()
     let made = try GaudiRecipe(
       graph, device.synapse, device.generation, device: device.title,
-      cache: folder.map { RecipeFile(graph, release: device.synapse.release, device.generation, in: $0) })
+      cache: kept.map { RecipeFile(graph, release: device.synapse.release, device.generation, in: $0) })
     if made.workspaceBytes > workspace.bytes {
       // What is under way reads the old one.
       try stream.wait("a larger workspace")
