@@ -71,6 +71,29 @@ import Testing
     }
   }
 
+  /// A quarter of what a batch of 16 takes is not enough for it; what is then said would fit does.
+  @Test func `a batch that would fit is named, and fits`() throws {
+    try inTemporaryFolder { folder in
+      let predict = [
+        "evaluate", try importedCheckpoint(folder), "--data", SmallDemo.folder, "--test",
+        SmallDemo.folder + "/test_list.txt", "--json", "--device", "gaudi", "--batch-size",
+      ]
+      var named = 0
+      for memory in stride(from: 8_000_000, through: 96_000_000, by: 8_000_000) {
+        let short = try Self.trial(folder).run(predict + ["16"], ["GAUDI_STUB_MEMORY": "\(memory)"])
+        if short.status == 0 { break }
+        #expect(short.status == 71, "\(short.err)")
+        let hint = try short.error()["hint"]?.string ?? ""
+        guard hint.hasPrefix("--batch-size ") else { continue }
+        let batch = String(hint.split(separator: " ")[1])
+        let output = try Self.trial(folder).run(predict + [batch], ["GAUDI_STUB_MEMORY": "\(memory)"])
+        #expect(output.status == 0, "\(memory) bytes, \(hint): \(output.err)")
+        named += 1
+      }
+      #expect(named > 0)
+    }
+  }
+
   @Test func `a network is compiled once, and that is said`() throws {
     try inTemporaryFolder { folder in
       let run = SmallDemo.finetune(folder + "/run", epochs: 1) + ["--architecture", "2:4,4", "--hpu"]

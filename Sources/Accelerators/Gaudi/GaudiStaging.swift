@@ -21,7 +21,7 @@ final class GaudiStaging: StagesImages, @unchecked Sendable {
       let bytes = GaudiStaging.head(shape) + batch * shape.area
       arrived = try GaudiEvent(device)
       host = try GaudiHostMemory(bytes, for: device)
-      memory = try GaudiStaging.allocate(bytes, batch: batch, device)
+      memory = try GaudiWorkshop<Int>.memory(bytes, for: batch, on: device)
     }
 
     /// Where a launch finds them.
@@ -53,16 +53,6 @@ final class GaudiStaging: StagesImages, @unchecked Sendable {
   /// Bytes in front of the images: scales and shifts of pixels.
   private static func head(_ shape: FeatureShape) -> Int { 2 * GaudiLowering.pixelShift(shape.channels) }
 
-  private static func allocate(_ bytes: Int, batch: Int, _ device: GaudiDevice) throws(BackendError) -> GaudiMemory {
-    if let memory = try GaudiMemory.allocate(bytes, on: device) { return memory }
-    let (free, total) = try device.memory()
-    throw .device(
-      .gaudi(
-        .outOfMemory(
-          device: device.title, wanted: bytes, free: free, total: total, batch: batch,
-          fitting: free / max(1, bytes / batch))))
-  }
-
   func fill(_ images: Images, _ batch: ImageBatch) throws(BackendError) {
     let (input, head) = (GaudiLowering.Input(batch), Self.head(shape))
     let size = input.bytes(shape)
@@ -70,7 +60,7 @@ final class GaudiStaging: StagesImages, @unchecked Sendable {
     // A launch may read as many as a full batch has.
     let room = head + self.batch * size
     if images.host.bytes < bytes { images.host = try GaudiHostMemory(room, for: device) }
-    if images.memory.bytes < room { images.memory = try Self.allocate(room, batch: self.batch, device) }
+    if images.memory.bytes < room { images.memory = try GaudiWorkshop<Int>.memory(room, for: self.batch, on: device) }
     images.begin(input, imagesAt: head)
     let host = images.host.pointer
     host.initializeMemory(as: UInt8.self, repeating: 0, count: head)

@@ -37,21 +37,24 @@ final class GaudiWorkshop<Key: Hashable> {
       // What is under way reads the old one.
       try stream.wait("a larger workspace")
       workspace = try Self.memory(0, for: batch, on: device)
-      workspace = try Self.memory(made.workspaceBytes, for: batch, on: device)
+      workspace = try Self.memory(made.workspaceBytes, for: batch, on: device, isWorkspace: true)
     }
     recipes[key] = made
     return made
   }
 
-  /// Throws `outOfMemory`, with the largest batch that there would be memory for, where there is none for `bytes`.
-  static func memory(_ bytes: Int, for batch: Int, on device: GaudiDevice) throws(BackendError) -> GaudiMemory {
+  /// Throws `outOfMemory` where there is none for `bytes`; with the largest batch that there would be memory for, where `isWorkspace`: nearly all of that grows
+  /// with the batch, and nothing is asked for behind it.
+  static func memory(
+    _ bytes: Int, for batch: Int, on device: GaudiDevice, isWorkspace: Bool = false
+  ) throws(BackendError) -> GaudiMemory {
     if let memory = try GaudiMemory.allocate(bytes, on: device) { return memory }
     let (free, total) = try device.memory()
-    // Nearly all that is large grows with the batch.
+    let share = Double(free) / Double(max(bytes, 1))
     throw .device(
       .gaudi(
         .outOfMemory(
           device: device.title, wanted: bytes, free: free, total: total, batch: batch,
-          fitting: min(batch - 1, Int(Double(batch) * Double(free) / Double(max(bytes, 1)))))))
+          fitting: isWorkspace ? min(batch - 1, Int(Double(batch) * share)) : nil)))
   }
 }

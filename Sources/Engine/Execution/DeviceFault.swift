@@ -41,7 +41,7 @@ public enum DeviceFault: Equatable, Sendable {
 
   private static func gigabytes(_ bytes: Int) -> String {
     let tenths = (bytes + 50_000_000) / 100_000_000
-    return tenths == 0 ? "\((bytes + 999_999) / 1_000_000) MB" : "\(tenths / 10).\(tenths % 10) GB"
+    return tenths < 10 ? "\((bytes + 999_999) / 1_000_000) MB" : "\(tenths / 10).\(tenths % 10) GB"
   }
 
   /// `cuda:0 (NVIDIA H200) has too little memory for a batch of 512: 90.1 GB are needed, 70.0 GB of 80.0 GB are free`

@@ -18,7 +18,8 @@ public enum GaudiFault: Equatable, Sendable {
   case call(String, device: String, code: Int, error: String, operation: String)
   /// The graph compiler takes a graph or a node not.
   case notCompiled(String, device: String, code: Int, error: String, release: String)
-  case outOfMemory(device: String, wanted: Int, free: Int, total: Int, batch: Int, fitting: Int)
+  /// `fitting`: the largest batch that there would be memory for, 0 for none, nil where that is not known yet.
+  case outOfMemory(device: String, wanted: Int, free: Int, total: Int, batch: Int, fitting: Int?)
   /// The library has no HCCL.
   case noHCCL(device: String, PlatformError)
   /// The ranks have different releases.
@@ -92,8 +93,9 @@ public enum GaudiFault: Equatable, Sendable {
       Diagnosis(
         id: "device.memory", exit: .outOfMemory,
         message: DeviceFault.tooLittleMemory(device, wanted: wanted, free: free, total: total, batch: batch),
-        hint: fitting > 0
-          ? "--batch-size \(fitting) would fit" : "no batch would fit: see with hl-smi who holds the memory")
+        hint: fitting.map {
+          $0 > 0 ? "--batch-size \($0) would fit" : "no batch would fit: see with hl-smi who holds the memory"
+        } ?? "a smaller --batch-size may fit; hl-smi shows who holds the memory")
     case .noHCCL(let device, let error):
       Diagnosis(
         id: "device.no-hccl", exit: .unavailable,
