@@ -9,15 +9,28 @@ struct GaudiMemory: ~Copyable {
   /// What addresses and sizes are multiples of.
   private static let alignment = 128
 
-  /// nil where the card has not so much left.
-  static func allocate(_ bytes: Int, on device: GaudiDevice) throws(BackendError) -> GaudiMemory? {
+  /// For a session of `batch` images. Throws `outOfMemory` where the card has not so much left; with the largest batch that there would be memory for, where
+  /// `isWorkspace`: nearly all of that grows with the batch, and nothing is asked for behind it.
+  init(
+    _ bytes: Int, forBatch batch: Int, on device: GaudiDevice, isWorkspace: Bool = false
+  ) throws(BackendError) {
     var address: UInt64 = 0
     let status = device.functions.allocate(device.handle, UInt64(max(bytes, 1)), 0, 0, &address)
-    if status == SynapseConstant.outOfDeviceMemory || status == SynapseConstant.failedAllocation { return nil }
-    // Released libraries say no more than that it failed (Intel_Gaudi3_Software, ScalMemoryPool::allocateDeviceMemory).
-    if status != 0, try device.memory().free < bytes + alignment { return nil }
-    try device.check("synDeviceMalloc", status, "\(bytes) bytes")
-    return GaudiMemory(address: address, bytes: bytes, device: device)
+    if status != 0 {
+      let (free, total) = try device.memory()
+      // Released libraries say no more than that it failed (Intel_Gaudi3_Software, ScalMemoryPool::allocateDeviceMemory).
+      let isShort = [SynapseConstant.outOfDeviceMemory, SynapseConstant.failedAllocation].contains(status)
+      guard isShort || free < bytes + Self.alignment else {
+        throw device.synapse.fault("synDeviceMalloc", status, on: device.title, "\(bytes) bytes")
+      }
+      let share = Double(free) / Double(max(bytes, 1))
+      throw .device(
+        .gaudi(
+          .outOfMemory(
+            device: device.title, wanted: bytes, free: free, total: total, batch: batch,
+            fitting: isWorkspace ? min(batch - 1, Int(Double(batch) * share)) : nil)))
+    }
+    (self.address, self.bytes, self.device) = (address, bytes, device)
   }
 
   deinit { _ = device.functions.free(device.handle, address, 0) }

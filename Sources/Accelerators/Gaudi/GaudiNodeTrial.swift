@@ -43,7 +43,7 @@ struct GaudiNodeTrial {
   func findings(on device: GaudiDevice) throws(BackendError) -> [String] {
     let workshop = try GaudiWorkshop<Int>(device, batch: 1, recipes: nil)
     func memory(_ count: Int, _ element: GaudiElement) throws(BackendError) -> Piece {
-      Piece(try GaudiWorkshop<Int>.memory(count * element.bytes, for: 1, on: device))
+      Piece(try GaudiMemory(count * element.bytes, forBatch: 1, on: device))
     }
     let host = try GaudiHostMemory(
       8 * ((inputs.map(\.values.count) + expected.map(\.values.count)).max() ?? 1), for: device)

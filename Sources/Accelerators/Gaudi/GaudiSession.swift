@@ -35,12 +35,12 @@ final class GaudiSession: InferenceSession {
     var parts: [GaudiLayout.Part: Memory] = [:]
     for part in GaudiLayout.Part.allCases {
       parts[part] = Memory(
-        try GaudiWorkshop<Pass>.memory(4 * layout.count(part), for: plan.batchSize, on: device))
+        try GaudiMemory(4 * layout.count(part), forBatch: plan.batchSize, on: device))
     }
     self.parts = parts
-    logits = try GaudiWorkshop<Pass>.memory(
-      4 * plan.batchSize * plan.architecture.classCount, for: plan.batchSize, on: device)
-    maps = try GaudiWorkshop<Pass>.memory(4 * plan.batchSize * plan.features.count, for: plan.batchSize, on: device)
+    logits = try GaudiMemory(
+      4 * plan.batchSize * plan.architecture.classCount, forBatch: plan.batchSize, on: device)
+    maps = try GaudiMemory(4 * plan.batchSize * plan.features.count, forBatch: plan.batchSize, on: device)
     host = try GaudiHostMemory(4 * plan.batchSize * plan.architecture.classCount, for: device)
     weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))
   }

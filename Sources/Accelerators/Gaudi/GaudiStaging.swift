@@ -12,25 +12,22 @@ final class GaudiStaging: StagesImages, @unchecked Sendable {
 
   /// Memory for a batch of images, and of what their bytes stand for.
   final class Images {
-    private(set) var input = GaudiLowering.Input.gray
+    fileprivate(set) var input = GaudiLowering.Input.gray
     fileprivate let arrived: GaudiEvent
     fileprivate var host: GaudiHostMemory
     fileprivate var memory: GaudiMemory
 
     fileprivate init(_ device: GaudiDevice, _ shape: FeatureShape, _ batch: Int) throws(BackendError) {
-      let bytes = GaudiStaging.head(shape) + batch * shape.area
+      head = GaudiStaging.head(shape)
+      let bytes = head + batch * shape.area
       arrived = try GaudiEvent(device)
       host = try GaudiHostMemory(bytes, for: device)
-      memory = try GaudiWorkshop<Int>.memory(bytes, for: batch, on: device)
+      memory = try GaudiMemory(bytes, forBatch: batch, on: device)
     }
 
     /// Where a launch finds them.
-    var addresses: [GaudiSection: UInt64] { [.pixels: memory.address, .images: memory.address + imagesOffset] }
-    fileprivate var imagesOffset: UInt64 = 0
-
-    fileprivate func begin(_ input: GaudiLowering.Input, imagesAt offset: Int) {
-      (self.input, imagesOffset) = (input, UInt64(offset))
-    }
+    var addresses: [GaudiSection: UInt64] { [.pixels: memory.address, .images: memory.address + UInt64(head)] }
+    private let head: Int
   }
 
   init(_ device: GaudiDevice, shape: FeatureShape, batch: Int) throws(BackendError) {
@@ -60,8 +57,8 @@ final class GaudiStaging: StagesImages, @unchecked Sendable {
     // A launch may read as many as a full batch has.
     let room = head + self.batch * size
     if images.host.bytes < bytes { images.host = try GaudiHostMemory(room, for: device) }
-    if images.memory.bytes < room { images.memory = try GaudiWorkshop<Int>.memory(room, for: self.batch, on: device) }
-    images.begin(input, imagesAt: head)
+    if images.memory.bytes < room { images.memory = try GaudiMemory(room, forBatch: self.batch, on: device) }
+    images.input = input
     let host = images.host.pointer
     host.initializeMemory(as: UInt8.self, repeating: 0, count: head)
     if let tables = batch.tables {

@@ -23,7 +23,7 @@ final class GaudiTrainedPart {
 
   init(_ part: GaudiLayout.Part, count: Int, _ device: GaudiDevice, batch: Int) throws(BackendError) {
     func memory() throws(BackendError) -> GaudiMemory {
-      try GaudiWorkshop<Int>.memory(4 * count, for: batch, on: device)
+      try GaudiMemory(4 * count, forBatch: batch, on: device)
     }
     (self.part, self.count) = (part, count)
     weights = try memory()
@@ -35,7 +35,7 @@ final class GaudiTrainedPart {
     gradients = try memory()
     more = try memory()
     sum = try memory()
-    squares = try GaudiWorkshop<Int>.memory(4 * Self.sums, for: batch, on: device)
+    squares = try GaudiMemory(4 * Self.sums, forBatch: batch, on: device)
   }
 
   /// How many squares' sums there are.

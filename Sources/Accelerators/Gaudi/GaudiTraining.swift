@@ -51,7 +51,7 @@ final class GaudiTraining: Session {
     let batch = plan.batchSize
     self.layout = layout
     func memory(_ count: Int) throws(BackendError) -> GaudiMemory {
-      try GaudiWorkshop<Work>.memory(4 * count, for: batch, on: device)
+      try GaudiMemory(4 * count, forBatch: batch, on: device)
     }
     workshop = try GaudiWorkshop(device, batch: batch, recipes: recipes)
     staging = try GaudiStaging(device, shape: plan.image, batch: batch)

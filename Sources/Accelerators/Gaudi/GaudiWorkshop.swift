@@ -13,7 +13,7 @@ final class GaudiWorkshop<Key: Hashable> {
   /// `recipes`: where they are kept, or nil.
   init(_ device: GaudiDevice, batch: Int, recipes: GaudiRecipes?) throws(BackendError) {
     (self.device, self.batch, kept) = (device, batch, recipes)
-    workspace = try Self.memory(1, for: batch, on: device)
+    workspace = try GaudiMemory(1, forBatch: batch, on: device)
     stream = try GaudiStream(device)
   }
 
@@ -36,25 +36,10 @@ final class GaudiWorkshop<Key: Hashable> {
     if made.workspaceBytes > workspace.bytes {
       // What is under way reads the old one.
       try stream.wait("a larger workspace")
-      workspace = try Self.memory(0, for: batch, on: device)
-      workspace = try Self.memory(made.workspaceBytes, for: batch, on: device, isWorkspace: true)
+      workspace = try GaudiMemory(0, forBatch: batch, on: device)
+      workspace = try GaudiMemory(made.workspaceBytes, forBatch: batch, on: device, isWorkspace: true)
     }
     recipes[key] = made
     return made
-  }
-
-  /// Throws `outOfMemory` where there is none for `bytes`; with the largest batch that there would be memory for, where `isWorkspace`: nearly all of that grows
-  /// with the batch, and nothing is asked for behind it.
-  static func memory(
-    _ bytes: Int, for batch: Int, on device: GaudiDevice, isWorkspace: Bool = false
-  ) throws(BackendError) -> GaudiMemory {
-    if let memory = try GaudiMemory.allocate(bytes, on: device) { return memory }
-    let (free, total) = try device.memory()
-    let share = Double(free) / Double(max(bytes, 1))
-    throw .device(
-      .gaudi(
-        .outOfMemory(
-          device: device.title, wanted: bytes, free: free, total: total, batch: batch,
-          fitting: isWorkspace ? min(batch - 1, Int(Double(batch) * share)) : nil)))
   }
 }
