@@ -111,6 +111,9 @@ let package = Package(
       cxxSettings: [.headerSearchPath("."), .headerSearchPath("../../Sources/Accelerators/CUDA/Kernels")]),
     // Plain C that shares nothing with the engine. Nothing links it either.
     .target(name: "GaudiStub", path: "Tests/GaudiStub", linkerSettings: [.linkedLibrary("m")]),
+    // Opens that library by its path, and misuses it in every way that it knows. Tests run it; what builds everything
+    // builds it.
+    .executableTarget(name: "GaudiMisuse", path: "Tests/GaudiMisuse", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "ConfinementProbe", dependencies: ["CPlatform"], path: "Tests/ConfinementProbe"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -19,3 +19,7 @@ public let builtCUDAEmulator = URL(fileURLWithPath: builtExecutable).deletingLas
 /// The stand-in for Synapse of `Tests/GaudiStub`, which was built beside it.
 public let builtGaudiStub = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
   .appendingPathComponent("libGaudiStub.so").path
+
+/// The program of `Tests/GaudiMisuse`, which was built beside it.
+public let builtGaudiMisuse = URL(fileURLWithPath: builtExecutable).deletingLastPathComponent()
+  .appendingPathComponent("GaudiMisuse").path
