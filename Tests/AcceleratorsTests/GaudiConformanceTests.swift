@@ -129,14 +129,23 @@ extension Stubbed {
         #expect(stub.counters.compiles == 1 && stub.counters.deserializes == 0)
         #expect(try logits() == first)
         #expect(stub.counters.compiles == 1 && stub.counters.deserializes == 1)
-        let files = try FileManager.default.contentsOfDirectory(atPath: folder + "/recipes")
-        #expect(files.count == 1 && files[0].hasPrefix("inference-") && files[0].hasSuffix(".recipe"))
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder + "/recipes").sorted()
+        #expect(files.count == 2 && files[0].hasPrefix("inference-") && files[1] == files[0] + ".sha256")
         let path = folder + "/recipes/" + files[0]
         var bytes = try FileReader.contents(of: path)
         bytes[bytes.count / 2] ^= 1
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         #expect(try logits() == first)
+        // Synapse has not been asked for what is damaged.
+        #expect(stub.counters.deserializes == 1 && stub.fault == "", "\(stub.text)")
         #expect(stub.counters.compiles == 2)
+        #expect(try logits() == first)
+        #expect(stub.counters.compiles == 2 && stub.counters.deserializes == 2)
+        // Of a release whose recipes this one does not take, though its version is the same.
+        try Data("no recipe".utf8).write(to: URL(fileURLWithPath: path))
+        try AtomicFile.write(SHA256.hex(of: Array("no recipe".utf8)), to: path + ".sha256", overwriting: true)
+        #expect(try logits() == first)
+        #expect(stub.counters.compiles == 3 && stub.fault == "recipe-format", "\(stub.fault)")
       }
     }
   }

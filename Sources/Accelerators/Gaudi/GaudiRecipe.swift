@@ -74,7 +74,8 @@ final class GaudiRecipe {
   }
 }
 
-/// A recipe on disk, under the name of what it was compiled from.
+/// A recipe on disk, under the name of what it was compiled from, with its digest beside it: what a disk or another process has damaged is not given to
+/// Synapse, of which nobody says what it does with that.
 struct RecipeFile {
   private let path: String
   private let recipes: GaudiRecipes
@@ -93,9 +94,13 @@ struct RecipeFile {
     }
   }
 
-  /// nil where there is none that Synapse takes.
+  private var digestPath: String { path + ".sha256" }
+
+  /// nil where there is none that is whole, and that Synapse takes.
   fileprivate func read(_ functions: SynapseFunctions) -> SynapseHandle? {
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    guard let digest = try? FileReader.contents(of: digestPath), let found = try? SHA256.hex(ofFile: path),
+      digest == Array(found.utf8)
+    else { return nil }
     var handle: SynapseHandle?
     return functions.deserialize(&handle, path) == 0 ? handle : nil
   }
@@ -107,6 +112,10 @@ struct RecipeFile {
       return
     }
     let partial = "\(path).\(getpid())"
-    if functions.serialize(handle, partial) != 0 || rename(partial, path) != 0 { unlink(partial) }
+    defer { unlink(partial) }
+    guard functions.serialize(handle, partial) == 0, let digest = try? SHA256.hex(ofFile: partial),
+      rename(partial, path) == 0
+    else { return }
+    try? AtomicFile.write(digest, to: digestPath, overwriting: true)
   }
 }
