@@ -1,3 +1,5 @@
+import Platform
+
 /// The fourteen findings of ChestX-ray14 (Wang et al., CVPR 2017), in the order in which the 70/10/20 lists and the
 /// published networks have them.
 public enum Finding: String, CaseIterable, Sendable {
@@ -43,38 +45,3 @@ public enum Finding: String, CaseIterable, Sendable {
 /// The name under which classes of tables and checkpoints are matched: the finding's own name where `name` names one in
 /// any spelling, else `name` itself.
 public func canonicalClassName(_ name: String) -> String { Finding(named: name)?.name ?? name }
-
-/// The name nearest to `text` among `names`, by edit distance without regard to case and separators; nil where none is
-/// within a third of the letters of `text`.
-public func nearestName(to text: String, among names: [String]) -> String? {
-  let wanted = Array(nameKey(text))
-  var best: (name: String, distance: Int)?
-  // A text from a file can be of any length; a name is not.
-  guard wanted.count <= 100 else { return nil }
-  for name in names {
-    let distance = editDistance(wanted, Array(nameKey(name)))
-    if distance < best?.distance ?? Int.max { best = (name, distance) }
-  }
-  guard let best, best.distance <= max(1, wanted.count / 3) else { return nil }
-  return best.name
-}
-
-/// `text` as names are compared: lower case, without blanks, underscores and hyphens.
-func nameKey(_ text: String) -> String {
-  text.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
-}
-
-/// The least number of insertions, deletions and substitutions that make `b` of `a` (Levenshtein, 1966).
-private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-  var row = Array(0...b.count)
-  for (i, letter) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, other) in b.enumerated() {
-      let substituted = diagonal + (letter == other ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(substituted, diagonal + 1, row[j] + 1)
-    }
-  }
-  return row[b.count]
-}

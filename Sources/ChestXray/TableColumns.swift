@@ -1,3 +1,4 @@
+import Platform
 import Tensors
 
 /// Which columns of a CSV name the image and the patient, and which hold labels.

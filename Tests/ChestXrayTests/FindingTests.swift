@@ -39,6 +39,5 @@ import Testing
     #expect(Finding.nearest(to: "Lung Opacity") == nil)
     #expect(Finding.nearest(to: "") == nil)
     #expect(Finding.nearest(to: String(repeating: "a", count: 1_000_000)) == nil)
-    #expect(nearestName(to: "Fractur", among: ["Fracture", "Mass"]) == "Fracture")
   }
 }

@@ -24,7 +24,8 @@ import Testing
           ("cuda", ["CUDA_EMULATOR_CAPABILITY": "7.5"], "device.unsupported", 69, "cpu"),
           ("cuda", ["CUDA_EMULATOR_MEMORY": "1000000"], "device.memory", 71, "batch"),
           ("cuda", ["CUDA_EMULATOR_FAIL": "cuLaunchKernel:700:1"], "device.failed", 69, "dmesg"),
-          ("cuda1", [:], "device.unavailable", 69, "--device cpu"),
+          ("cuda1", [:], "device.unavailable", 69, "use --device cuda"),
+          ("gpu", [:], "device.unavailable", 69, "use --device cuda"),
         ], checkpoint)
       let second = try Self.trial.run(
         ["predict", checkpoint, SmallDemo.image, "--json", "--device", "cuda:1"], ["CUDA_EMULATOR_DEVICES": "2"])

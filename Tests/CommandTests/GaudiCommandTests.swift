@@ -34,7 +34,9 @@ import Testing
           ("gaudi", ["GAUDI_STUB_MEMORY": "1000000"], "device.memory", 71, "batch"),
           ("gaudi", ["GAUDI_STUB_FAIL_COMPILE": "batch_norm_inf_f32"], "device.compile", 69, "--compile-only"),
           ("gaudi", ["GAUDI_STUB_FAIL_LAUNCH": "1"], "device.failed", 69, "dmesg"),
-          ("gaudi1", [:], "device.unavailable", 69, "--device cpu"),
+          ("gaudi1", [:], "device.unavailable", 69, "use --device gaudi"),
+          ("HPU:0", [:], "device.unavailable", 69, "use --device gaudi"),
+          ("cpus", [:], "device.unavailable", 69, "use --device cpu"),
         ], importedCheckpoint(folder))
       try Self.trial(folder).refusesMemoryEfficiency(folder)
     }

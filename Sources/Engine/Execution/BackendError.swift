@@ -18,6 +18,13 @@ public enum BackendError: DiagnosedError, Equatable {
   /// Between processes that work together.
   case ranks(RankFault)
 
+  /// Which of `known` devices `name` was probably meant to name: also by what others call them.
+  private static func device(meantBy name: String, _ known: [String]) -> String? {
+    let word = name.prefix { $0 != ":" }.lowercased()
+    let others = ["gpu": "cuda", "nvidia": "cuda", "hpu": "gaudi", "habana": "gaudi", "intel": "gaudi"]
+    return others[word].flatMap { known.contains($0) ? $0 : nil } ?? nearestName(to: word, among: known)
+  }
+
   public var diagnosis: Diagnosis {
     switch self {
     case .imageTooSmall(let height, let width, let architecture):
@@ -31,7 +38,7 @@ public enum BackendError: DiagnosedError, Equatable {
         id: "device.unavailable", exit: .unavailable,
         message:
           "device “\(name.printable)” is not available in this build; available: \(known.joined(separator: ", "))",
-        hint: "use --device \(known.first ?? "reference")")
+        hint: "use --device \(Self.device(meantBy: name, known) ?? known.first ?? "reference")")
     case .memoryEfficientUnavailable(let name):
       Diagnosis(
         id: "device.memory-efficient", exit: .unavailable,
