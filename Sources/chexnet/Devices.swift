@@ -36,7 +36,7 @@ func backend(
 }
 
 private let (cudaName, gaudiName) = ("cuda", "gaudi")
-private let acceleratorNames = [cudaName, gaudiName]
+let acceleratorNames = [cudaName, gaudiName]
 
 /// Whether `--device` names a GPU of NVIDIA's: `cuda`, `cuda:1`.
 func isCUDA(_ device: String) -> Bool { device == cudaName || device.hasPrefix(cudaName + ":") }

@@ -56,7 +56,7 @@ struct DoctorCommand: ParsableCommand {
     if isCUDA(device) { return try runCUDA(pool, progress) }
     if isGaudi(device) { return try runGaudi(pool, progress) }
     guard device == "cpu" || device == "auto" else {
-      throw BackendError.unknownDevice(device, known: ["cpu", "cuda", "gaudi"])
+      throw BackendError.unknownDevice(device, known: ["cpu"] + acceleratorNames)
     }
     progress.show(0, of: 3, "comparing with the textbook")
     let conformance = try Conformance.summaries(pool: pool)
@@ -88,9 +88,7 @@ extension DoctorCommand {
     if json { printJSON(report.json) } else { print(report.text, terminator: "") }
     guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }
   }
-}
 
-extension DoctorCommand {
   private func runGaudi(_ pool: ThreadPool, _ progress: ProgressLine) throws {
     let report = try GaudiReport(device, pool: pool, compileOnly: compileOnly, measures: !conformanceOnly) {
       progress.show($0, of: $1, $2)

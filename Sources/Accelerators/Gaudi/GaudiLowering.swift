@@ -55,26 +55,24 @@ struct GaudiLowering {
   /// NHWC.
   func sizes(_ shape: FeatureShape) -> [Int] { [shape.channels, shape.width, shape.height, count] }
 
-  /// A persistent tensor that the launch reads.
-  func parameter(
-    _ range: Range<Int>, _ name: String, _ sizes: [Int]? = nil, in graph: inout GaudiGraph
-  ) -> Value {
+  /// A persistent tensor that the launch reads. `sizes`: nil for those of the layout.
+  mutating func parameter(_ range: Range<Int>, _ name: String, _ sizes: [Int]? = nil) -> Value {
     let place = layout[range]
     let sizes = sizes ?? place.convolution.map { [$0.outputs, $0.inputs, $0.columns, $0.rows] } ?? [range.count]
-    return graph.persistent(
-      name, .float, sizes, in: place.part.section, at: 4 * place.start)
+    return graph.persistent(name, .float, sizes, in: place.part.section, at: 4 * place.start)
   }
 
   /// Where the gradient of what begins at `range` is written.
   func gradientPlace(_ range: Range<Int>) -> (section: GaudiSection, offset: Int) {
     let place = layout[range]
-    return (place.part == .classifier ? .classifierGradients : .featureGradients, 4 * place.start)
+    guard let section = place.part.gradientSection else { preconditionFailure("running statistics have no gradient") }
+    return (section, 4 * place.start)
   }
 
   /// Weights of a convolution as nodes read them.
   mutating func convolutionWeights(_ convolution: ConvolutionParameters, _ name: String) -> Value {
     if let known = weights[convolution.weight.lowerBound] { return known }
-    var value = parameter(convolution.weight, name + "/weight", in: &graph)
+    var value = parameter(convolution.weight, name + "/weight")
     if element == .bf16 { value = cast(value, to: .bf16, name + "/weight/bf16") }
     weights[convolution.weight.lowerBound] = value
     return value
@@ -209,10 +207,10 @@ struct GaudiLowering {
   private mutating func normalize(
     _ x: Value, _ parameters: NormalizationParameters, rectifying: Bool, _ name: String
   ) -> Normalized {
-    let shift = parameter(parameters.shift, name + "/bias", in: &graph)
-    let scale = parameter(parameters.scale, name + "/weight", in: &graph)
-    let mean = parameter(parameters.runningMean, name + "/running_mean", in: &graph)
-    let variance = parameter(parameters.runningVariance, name + "/running_var", in: &graph)
+    let shift = parameter(parameters.shift, name + "/bias")
+    let scale = parameter(parameters.scale, name + "/weight")
+    let mean = parameter(parameters.runningMean, name + "/running_mean")
+    let variance = parameter(parameters.runningVariance, name + "/running_var")
     let inputs = [x, shift, scale, mean, variance]
     var y: Value
     var statistics: (mean: Value, inverse: Value)?
@@ -254,8 +252,8 @@ struct GaudiLowering {
       .averagePool, "mean", [y], .float, [channels, 1, 1, count],
       nodeParameters(Self.averagePool(height: head.input.height, width: head.input.width, stride: 1)))
     tape.pooled = single(.reshape, "mean/flat", [mean], .float, [channels, count])
-    tape.classifierWeight = parameter(head.classifierWeight, "classifier/weight", [channels, labels], in: &graph)
-    let bias = parameter(head.classifierBias, "classifier/bias", [labels, 1], in: &graph)
+    tape.classifierWeight = parameter(head.classifierWeight, "classifier/weight", [channels, labels])
+    let bias = parameter(head.classifierBias, "classifier/bias", [labels, 1])
     let product = single(
       .matrixProduct, "classifier", [tape.pooled, tape.classifierWeight], .float, [labels, count],
       nodeParameters(synapse_gemm(transposes_first: false, transposes_second: true)))
