@@ -59,13 +59,14 @@ extension Emulated {
       _ expected: Conformance.Expectation, _ precision: Precision, _ device: CUDADevice
     ) throws -> (logits: [Float], features: [Float], values: [Float]) {
       let (plan, count) = (expected.plan, expected.images.count)
-      let network = CUDANetwork(plan, precision, batch: plan.batchSize, sharesPlaces: false)
+      let network = CUDANetwork(plan, precision, batch: plan.batchSize, sharesPlaces: false, on: device)
       guard let memory = try CUDAMemory.allocate(network.memory.size, on: device) else {
         throw BackendError.device(.badName("too little memory"))
       }
       network.announce(at: memory.address, on: device)
       let places = Addresses(base: memory.address, memory: network.memory)
       let stream = try CUDAStream(device)
+      try network.sendPacking(device, at: memory.address, on: stream)
       var images = try CUDAImages(device, shape: plan.image, batch: count)
       let parameters = try PinnedMemory(4 * plan.layout.count, for: device)
       expected.weights.values.withUnsafeBytes {

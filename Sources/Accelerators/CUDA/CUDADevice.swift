@@ -11,8 +11,10 @@ struct CUDAKernel {
   let threads: Int
   /// Of dynamic shared memory.
   let sharedBytes: Int
-  /// Pixels that a block computes.
+  /// Pixels that a block computes at a time.
   let tile: Int
+  /// Blocks that a multiprocessor of the device has room for at once.
+  let residentBlocks: Int
   let parameterBytes: Int
 }
 
@@ -32,7 +34,7 @@ final class CUDADevice: @unchecked Sendable {
   let multiprocessors: Int
   /// As the driver says it: 13000 for CUDA 13.0.
   let driverVersion: Int
-  /// By name.
+  /// By name. A kernel whose block needs more shared memory than the device has for one is not among them.
   let kernels: [String: CUDAKernel]
   private let handle: CInt
   private let context: CUDAHandle
@@ -135,7 +137,8 @@ final class CUDADevice: @unchecked Sendable {
     guard let context else { preconditionFailure("a context that was retained is there") }
     do {
       try call("cuCtxSetCurrent", functions.setContext(context), on: title)
-      let loaded = try Self.load(functions, on: title)
+      let most = try value(CUDAConstant.sharedMemoryPerBlock, handle)
+      let loaded = try Self.load(functions, sharedMemory: most, on: title)
       (module, kernels) = (loaded.module, loaded.kernels)
     } catch {
       _ = functions.releaseContext(handle)
@@ -151,8 +154,9 @@ final class CUDADevice: @unchecked Sendable {
     _ = functions.releaseContext(handle)
   }
 
+  /// `sharedMemory`: bytes that a block can have.
   private static func load(
-    _ functions: CUDAFunctions, on device: String
+    _ functions: CUDAFunctions, sharedMemory: Int, on device: String
   ) throws(BackendError) -> (module: CUDAHandle, kernels: [String: CUDAKernel]) {
     var module: CUDAHandle?
     try check(
@@ -161,7 +165,7 @@ final class CUDADevice: @unchecked Sendable {
       on: device)
     guard let module else { preconditionFailure("a module that was loaded is there") }
     var kernels: [String: CUDAKernel] = [:]
-    for row in kernelTable {
+    for row in kernelTable where row.shared_bytes <= sharedMemory {
       let name = String(cString: row.name)
       var function: CUDAHandle?
       try check(functions, "cuModuleGetFunction", functions.function(&function, module, row.name), name, on: device)
@@ -170,9 +174,13 @@ final class CUDADevice: @unchecked Sendable {
         functions, "cuFuncSetAttribute",
         functions.setFunctionAttribute(function, CUDAConstant.dynamicSharedBytes, row.shared_bytes),
         "\(name) with \(row.shared_bytes) bytes of shared memory", on: device)
+      var blocks: CInt = 0
+      try check(
+        functions, "cuOccupancyMaxActiveBlocksPerMultiprocessor",
+        functions.residentBlocks(&blocks, function, row.threads, Int(row.shared_bytes)), name, on: device)
       kernels[name] = CUDAKernel(
         name: name, function: function, threads: Int(row.threads), sharedBytes: Int(row.shared_bytes),
-        tile: Int(row.tile), parameterBytes: Int(row.parameter_bytes))
+        tile: Int(row.tile), residentBlocks: Int(blocks), parameterBytes: Int(row.parameter_bytes))
     }
     return (module, kernels)
   }

@@ -39,6 +39,8 @@ struct CUDAFunctions: Sendable {
   let function: @convention(c) (UnsafeMutablePointer<CUDAHandle?>, CUDAHandle?, UnsafePointer<CChar>) -> CInt
   let setFunctionAttribute: @convention(c) (CUDAHandle?, CInt, CInt) -> CInt
   let functionAttribute: @convention(c) (UnsafeMutablePointer<CInt>, CInt, CUDAHandle?) -> CInt
+  /// Blocks, function, threads of a block, bytes of its dynamic shared memory.
+  let residentBlocks: @convention(c) (UnsafeMutablePointer<CInt>, CUDAHandle?, CInt, Int) -> CInt
   /// Function, grid, block, shared bytes, stream, parameters, extra.
   let launch:
     @convention(c) (
@@ -107,6 +109,7 @@ struct CUDAFunctions: Sendable {
     function = try library.symbol("cuModuleGetFunction")
     setFunctionAttribute = try library.symbol("cuFuncSetAttribute")
     functionAttribute = try library.symbol("cuFuncGetAttribute")
+    residentBlocks = try library.symbol("cuOccupancyMaxActiveBlocksPerMultiprocessor")
     launch = try library.symbol("cuLaunchKernel")
     createStream = try library.symbol("cuStreamCreate")
     destroyStream = try library.symbol("cuStreamDestroy_v2")

@@ -33,9 +33,8 @@ struct CUDAGradients {
   /// `[N][lanes]` Float.
   let share: Buffer
   let blocks: [Block]
-  /// `[pixels][lanes]` of A, of the largest map each: behind a gate, and resolved.
+  /// `[pixels][lanes]` of A, of the largest map: a gradient behind a gate, which is resolved in its place.
   let gated: Buffer
-  let resolved: Buffer
   /// Of a dense layer's new channels, resolved.
   let grown: Buffer
   /// Of bottlenecks and of the stem, one after the other.
@@ -51,16 +50,6 @@ struct CUDAGradients {
   /// Blocks that a gradient's norm is computed by.
   static let normBlocks = 256
 
-  /// Pixels that a part of a weight gradient has at the most: its sums are fp32. A sum of bf16 products in steps of 16 errs by 2⁻²⁴ a step, by 6·10⁻⁵ of
-  /// itself at the worst, where its factors have 4·10⁻³; an exact one is made of sums of 256.
-  private static let mostPixels = 16384
-
-  /// Into how many parts a weight gradient over `pixels` is cut, each of `columns` blocks.
-  static func parts(_ pixels: Int, columns: Int, _ multiprocessors: Int) -> Int {
-    let needed = (pixels + mostPixels - 1) / mostPixels
-    return max(needed, min((pixels + 63) / 64, (2 * multiprocessors + columns - 1) / columns), 1)
-  }
-
   /// Into how many parts the pixels of a pool's or the head's gradient are cut.
   static func sumParts(_ pixels: Int) -> Int { max(1, min(1024, (pixels + 63) / 64)) }
 
@@ -74,7 +63,7 @@ struct CUDAGradients {
     let blocks: [CUDANetwork.Block]
   }
 
-  init(_ network: Forward, _ places: inout Places, multiprocessors: Int) {
+  init(_ network: Forward, _ places: inout Places, _ device: CUDADevice) {
     let (plan, batch, size) = (network.plan, network.batch, network.precision.size)
     let (trained, classes) = (plan.layout.trainedCount, plan.architecture.classCount)
     gradients = places.always("gradients", 4 * trained)
@@ -113,7 +102,6 @@ struct CUDAGradients {
         return max(pixels(block) * block.plan.bottleneck.lanes, pooled)
       }.max() ?? 0
     gated = places.map("gated", size * max(mostGated, stemPixels * stemLanes), during: back)
-    resolved = places.map("resolved", size * max(mostGated, stemPixels * stemLanes), during: back)
     grown = places.map(
       "grown",
       size * (network.blocks.map { pixels($0) * max($0.plan.growth.lanes, $0.plan.inputSlabs * 32) }.max() ?? 0),
@@ -130,23 +118,33 @@ struct CUDAGradients {
       "gate sums",
       max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride, during: back)
 
-    func weights(_ convolution: CUDANetwork.Convolution, _ pixels: Int) -> Int {
-      let columns =
-        convolution.taps == 9
-        ? convolution.inputLanes / 32 * convolution.outputLanes / 32
-        : (convolution.inputLanes + 63) / 64 * ((convolution.outputLanes + 127) / 128)
-      return Self.parts(pixels, columns: columns, multiprocessors) * convolution.taps * convolution.inputLanes
-        * convolution.outputLanes
-    }
+    let precision = network.precision
     let most =
       network.blocks.flatMap { block in
-        block.layers.flatMap { [weights($0.convolution1, pixels(block)), weights($0.convolution2, pixels(block))] }
-          + (block.transition.map { [weights($0.convolution, pixels(block) / 4)] } ?? [])
-      }.max() ?? 0
-    let stemParts = Self.parts(
-      stemPixels, columns: network.stem.image.channels * ((stemLanes + 63) / 64), multiprocessors)
+        let (pixels, width) = (pixels(block), block.plan.width)
+        return block.layers.flatMap {
+          [
+            (
+              $0.convolution1, device.pointwiseWeightGradient($0.convolution1, pixels: pixels, isGated: true, precision)
+            ),
+            ($0.convolution2, device.growthWeightGradient($0.convolution2, pixels: pixels, width: width, precision)),
+          ]
+        }
+          + (block.transition.map {
+            [
+              (
+                $0.convolution,
+                device.pointwiseWeightGradient($0.convolution, pixels: pixels / 4, isGated: false, precision)
+              )
+            ]
+          } ?? [])
+      } + [(network.stemConvolution, device.stemWeightGradient(network.stemConvolution, pixels: stemPixels, precision))]
     partial = places.map(
-      "weight gradients", 4 * max(most, stemParts * network.stemConvolution.inputLanes * stemLanes), during: back)
+      "weight gradients",
+      4
+        * (most.map { convolution, gradient in
+          gradient.parts * (convolution.taps == 9 ? 9 : 1) * convolution.inputLanes * convolution.outputLanes
+        }.max() ?? 0), during: back)
     squares = places.always("squares", 8 * Self.normBlocks)
     norm = places.always("norm", 8)
   }

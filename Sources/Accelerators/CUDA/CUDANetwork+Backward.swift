@@ -46,7 +46,8 @@ extension CUDANetwork {
   }
 }
 
-private struct BackwardPass {
+/// Collects the launches of one way back.
+struct BackwardPass {
   let network: CUDANetwork
   let gradients: CUDAGradients
   let device: CUDADevice
@@ -58,58 +59,78 @@ private struct BackwardPass {
     (self.network, self.gradients, self.device, self.places, self.count) = (network, gradients, device, places, count)
   }
 
-  private var precision: Precision { network.precision }
-  private var suffix: String { precision.rawValue }
-  private var sums: DeviceAddress { places[gradients.sums] }
+  var precision: Precision { network.precision }
+  var suffix: String { precision.rawValue }
+  var sums: DeviceAddress { places[gradients.sums] }
 
-  private func slice(_ buffer: CUDANetwork.Buffer, from lanes: Int, size: Int) -> DeviceAddress {
+  func slice(_ buffer: CUDANetwork.Buffer, from lanes: Int, size: Int) -> DeviceAddress {
     places[buffer] + DeviceAddress(lanes * size)
   }
 
-  private func gradient(_ range: Range<Int>) -> DeviceAddress {
+  func gradient(_ range: Range<Int>) -> DeviceAddress {
     places[gradients.gradients] + DeviceAddress(4 * range.lowerBound)
   }
 
-  private func value(_ range: Range<Int>) -> DeviceAddress {
+  func value(_ range: Range<Int>) -> DeviceAddress {
     places[network.parameters] + DeviceAddress(4 * range.lowerBound)
   }
 
   /// Of maps with so many values together, each read or written once.
-  private func cost(values: Int, multiplyAdds: Double = 0) -> CUDALaunch.Cost {
+  func cost(values: Int, multiplyAdds: Double = 0) -> CUDALaunch.Cost {
     CUDALaunch.Cost(bytes: Double(values * precision.size), multiplyAdds: multiplyAdds)
   }
 
-  /// Of the weight or the data gradient of `convolution`, whose own maps have so many values together.
-  private func cost(_ convolution: CUDANetwork.Convolution, pixels: Int, values: Int) -> CUDALaunch.Cost {
+  /// Of a gradient of `convolution`, or of so many in one, whose own maps have so many values together.
+  func cost(
+    _ convolution: CUDANetwork.Convolution, pixels: Int, values: Int, gradients: Int = 1
+  ) -> CUDALaunch.Cost {
     cost(
-      values: values + convolution.weight.count, multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel)
+      values: values + convolution.weight.count,
+      multiplyAdds: Double(gradients * pixels) * convolution.multiplyAddsPerPixel)
   }
 
-  private func moments(_ buffer: CUDANetwork.Buffer?) -> DeviceAddress { buffer.map { places[$0] } ?? 0 }
+  func moments(_ buffer: CUDANetwork.Buffer?) -> DeviceAddress { buffer.map { places[$0] } ?? 0 }
 
   // MARK: What every layer needs
 
-  /// From the parts' sums to dγ, dβ and what the lanes owe.
-  private mutating func normalize(
+  /// From the parts' sums to dγ, dβ and what the lanes owe, and from those of `weights` to the convolution's gradient.
+  mutating func addUp(
     _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, _ debts: CUDAGradients.Debts,
-    parts: Int, pixels: Int, accumulates: Bool
+    parts: Int, pixels: Int, accumulates: Bool, weights: (CUDANetwork.Convolution, parts: Int)? = nil
   ) {
+    let kernel = device.kernel("sums_of_parts")
+    var bytes = parts * normalization.lanes * MemoryLayout<gate_sums>.stride
+    var blocks = normalization.lanes / 32
+    var (name, shapes) = ("gradient of \(normalization.name)", "\(normalization.channels) channels of \(parts) parts")
+    var unpack = unpack_gradient_parameters()
+    if let (convolution, parts) = weights {
+      let elements = convolution.taps * convolution.inputLanes * convolution.outputLanes
+      bytes += 4 * (parts * elements + 2 * convolution.weight.count)
+      blocks += (elements + kernel.threads - 1) / kernel.threads
+      name += " and of \(convolution.name)"
+      shapes += ", \(elements) weights of \(parts)"
+      unpack = unpack_gradient_parameters(
+        partial: places[gradients.partial], gradient: gradient(convolution.weight), inputs: convolution.inputs,
+        outputs_map: convolution.outputs, input_channels: Int32(convolution.inputChannels),
+        output_channels: Int32(convolution.outputChannels), channels: Int32(convolution.inputLanes),
+        outputs: Int32(convolution.outputLanes), taps: Int32(convolution.taps), parts: Int32(parts))
+    }
     launches.append(
       CUDALaunch(
-        device.kernel("normalization_gradient"), "gradient of \(normalization.name)",
-        "\(normalization.channels) channels of \(parts) parts", grid: ((normalization.lanes + 31) / 32, 1, 1),
-        cost: CUDALaunch.Cost(bytes: Double(parts * normalization.lanes * MemoryLayout<gate_sums>.stride)),
-        normalization_gradient_parameters(
-          sums: sums, moments: self.moments(moments), scale: value(normalization.parameters.scale),
-          scale_gradient: gradient(normalization.parameters.scale),
-          shift_gradient: gradient(normalization.parameters.shift), owed: places[debts.owed],
-          debts: places[debts.debts], map: normalization.map, epsilon: network.plan.architecture.batchNormEpsilon,
-          count: Int64(pixels), parts: Int32(parts), channels: Int32(normalization.channels),
-          lanes: Int32(normalization.lanes), accumulates: accumulates ? 1 : 0)))
+        kernel, name, shapes, grid: (blocks, 1, 1), cost: CUDALaunch.Cost(bytes: Double(bytes)),
+        sums_of_parts_parameters(
+          normalization: normalization_gradient_parameters(
+            sums: sums, moments: self.moments(moments), scale: value(normalization.parameters.scale),
+            scale_gradient: gradient(normalization.parameters.scale),
+            shift_gradient: gradient(normalization.parameters.shift), owed: places[debts.owed],
+            debts: places[debts.debts], map: normalization.map, epsilon: network.plan.architecture.batchNormEpsilon,
+            count: Int64(pixels), parts: Int32(parts), channels: Int32(normalization.channels),
+            lanes: Int32(normalization.lanes), accumulates: accumulates ? 1 : 0),
+          weights: unpack)))
   }
 
   /// `pixels` × `lanes` of a gradient, with what is owed taken off: of G, from lane `first` of its map on, or of what is behind a gate, times a scale.
-  private mutating func resolve(
+  mutating func resolve(
     _ name: String, _ g: DeviceAddress, stride: Int, affine: CUDANetwork.Buffer? = nil,
     debts: DeviceAddress, x: DeviceAddress, xStride: Int, into target: CUDANetwork.Buffer, pixels: Int, lanes: Int
   ) {
@@ -125,68 +146,6 @@ private struct BackwardPass {
         resolve_gradient_parameters(
           g: g, affine: affine.map { places[$0] } ?? 0, debts: debts, x: x, resolved: places[target],
           pixels: Int32(pixels), lanes: Int32(lanes), g_stride: Int32(stride), x_stride: Int32(xStride))))
-  }
-
-  private mutating func unpack(_ convolution: CUDANetwork.Convolution, parts: Int) {
-    let kernel = device.kernel("unpack_gradient")
-    let elements = convolution.taps * convolution.inputLanes * convolution.outputLanes
-    launches.append(
-      CUDALaunch(
-        kernel, "sums of the weight gradient of \(convolution.name)", "\(parts) parts",
-        grid: (min(4096, (elements + kernel.threads - 1) / kernel.threads), 1, 1),
-        cost: CUDALaunch.Cost(bytes: Double(4 * (parts * elements + 2 * convolution.weight.count))),
-        unpack_gradient_parameters(
-          partial: places[gradients.partial], gradient: gradient(convolution.weight), inputs: convolution.inputs,
-          outputs_map: convolution.outputs, input_channels: Int32(convolution.inputChannels),
-          output_channels: Int32(convolution.outputChannels), channels: Int32(convolution.inputLanes),
-          outputs: Int32(convolution.outputLanes), taps: Int32(convolution.taps), parts: Int32(parts))))
-  }
-
-  private mutating func pointwiseWeights(
-    _ convolution: CUDANetwork.Convolution, dy: CUDANetwork.Buffer, x: CUDANetwork.Buffer, stride: Int,
-    affine: CUDANetwork.Buffer?, pixels: Int
-  ) {
-    let columns = ((convolution.inputLanes + 63) / 64, (convolution.outputLanes + 127) / 128)
-    let parts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
-    launches.append(
-      CUDALaunch(
-        device.kernel("pointwise_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
-        "\(convolution.inputChannels)→\(convolution.outputChannels), \(pixels) pixels in \(parts) parts",
-        grid: (parts, columns.0, columns.1),
-        cost: cost(
-          convolution, pixels: pixels, values: pixels * (convolution.inputLanes + convolution.outputLanes)),
-        pointwise_weight_gradient_parameters(
-          dy: places[dy], x: places[x], affine: affine.map { places[$0] } ?? 0, partial: places[gradients.partial],
-          pixels: Int32(pixels), channels: Int32(convolution.inputLanes), outputs: Int32(convolution.outputLanes),
-          x_stride: Int32(stride))))
-    unpack(convolution, parts: parts)
-  }
-
-  /// The parts of its sums; 0 where there is no gate and `y` is what is wanted.
-  @discardableResult
-  private mutating func pointwiseData(
-    _ convolution: CUDANetwork.Convolution, dy: CUDANetwork.Buffer, x: CUDANetwork.Buffer, stride: Int,
-    affine: CUDANetwork.Buffer?, moments: CUDANetwork.Buffer?, gradient: CUDANetwork.Buffer?,
-    y: CUDANetwork.Buffer?, pixels: Int
-  ) -> Int {
-    let kernel = device.pointwiseDataGradient(pixels: pixels, channels: convolution.inputLanes, precision)
-    let tiles = (pixels + kernel.tile - 1) / kernel.tile
-    launches.append(
-      CUDALaunch(
-        kernel, "data gradient of \(convolution.name)",
-        "\(convolution.outputChannels)→\(convolution.inputChannels), \(pixels) pixels",
-        grid: (tiles, (convolution.inputLanes + 127) / 128, 1),
-        // Behind a gate: x, and G twice.
-        cost: cost(
-          convolution, pixels: pixels,
-          values: pixels * (convolution.outputLanes + (affine == nil ? 1 : 3) * convolution.inputLanes)),
-        pointwise_data_gradient_parameters(
-          dy: places[dy], weight: places[convolution.packed], x: places[x], affine: affine.map { places[$0] } ?? 0,
-          moments: self.moments(moments), gradient: gradient.map { places[$0] } ?? 0, y: y.map { places[$0] } ?? 0,
-          sums: sums, pixels: Int32(pixels), channels: Int32(convolution.inputLanes),
-          outputs: Int32(convolution.outputLanes), x_stride: Int32(stride), g_stride: Int32(stride),
-          accumulates: 1)))
-    return tiles
   }
 
   // MARK: The network, from its end
@@ -215,7 +174,7 @@ private struct BackwardPass {
           moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
           area: Int32(area), channels: Int32(block.lanes), x_stride: Int32(block.lanes), g_stride: Int32(block.lanes),
           rectified: head.hasReLU ? 1 : 0)))
-    normalize(
+    addUp(
       network.headNormalization, block.moments, own.debts, parts: parts, pixels: pixels, accumulates: false)
   }
 
@@ -227,8 +186,9 @@ private struct BackwardPass {
     resolve(
       convolution.name, places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
       x: places[next.map], xStride: next.lanes, into: gradients.grown, pixels: pixels, lanes: convolution.outputLanes)
+    let weights = device.pointwiseWeightGradient(convolution, pixels: pixels, isGated: false, precision)
     pointwiseWeights(
-      convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, pixels: pixels)
+      convolution, weights, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, pixels: pixels)
     pointwiseData(
       convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, moments: nil,
       gradient: nil, y: gradients.gated, pixels: pixels)
@@ -244,61 +204,9 @@ private struct BackwardPass {
           moments: moments(block.moments), gradient: places[own.gradient], sums: sums, images_count: Int32(count),
           height: Int32(block.plan.height), width: Int32(block.plan.width), channels: Int32(block.lanes),
           x_stride: Int32(block.lanes), g_stride: Int32(block.lanes))))
-    normalize(
-      transition.normalization, block.moments, own.debts, parts: parts, pixels: all, accumulates: false)
-  }
-
-  mutating func denseLayer(_ number: Int, of index: Int) {
-    let (block, own) = (network.blocks[index], gradients.blocks[index])
-    let (layer, pixels) = (block.layers[number], count * block.plan.area)
-    let (first, growth) = (block.plan.inputSlabs(of: number) * ChannelSlabs.lanes, layer.convolution2.outputLanes)
-    let (lanes, convolution) = (layer.convolution2.inputLanes, layer.convolution2)
-    resolve(
-      convolution.name, slice(own.gradient, from: first, size: precision.size), stride: block.lanes,
-      debts: slice(own.debts.debts, from: first, size: MemoryLayout<debt_pair>.stride),
-      x: slice(block.map, from: first, size: precision.size), xStride: block.lanes, into: gradients.grown,
-      pixels: pixels, lanes: growth)
-
-    let columns = (lanes / 32, growth / 32)
-    let parts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
-    let shapes =
-      "\(convolution.inputChannels)→\(convolution.outputChannels) at \(count)×\(block.plan.height)×\(block.plan.width)"
-    launches.append(
-      CUDALaunch(
-        device.kernel("growth_weight_gradient_\(suffix)"), "weight gradient of \(convolution.name)",
-        shapes + " in \(parts) parts", grid: (parts, columns.0, columns.1),
-        cost: cost(convolution, pixels: pixels, values: pixels * (lanes + growth)),
-        growth_weight_gradient_parameters(
-          dy: places[gradients.grown], y: places[layer.bottleneck], affine: places[layer.normalization2.affine],
-          partial: places[gradients.partial], pixels: Int32(pixels), height: Int32(block.plan.height),
-          width: Int32(block.plan.width), channels: Int32(lanes), outputs: Int32(growth), unused: 0)))
-    unpack(convolution, parts: parts)
-
-    let kernel = device.growthDataGradient(pixels: pixels, width: block.plan.width, channels: lanes, precision)
-    let tiles = (pixels + kernel.tile - 1) / kernel.tile
-    launches.append(
-      CUDALaunch(
-        kernel, "data gradient of \(convolution.name)", shapes, grid: (tiles, (lanes + 127) / 128, 1),
-        cost: cost(convolution, pixels: pixels, values: pixels * (2 * lanes + growth)),
-        growth_data_gradient_parameters(
-          dy: places[gradients.grown], weight: places[convolution.packed], y: places[layer.bottleneck],
-          affine: places[layer.normalization2.affine], moments: moments(layer.moments), d: places[gradients.gated],
-          sums: sums, pixels: Int32(pixels), height: Int32(block.plan.height), width: Int32(block.plan.width),
-          channels: Int32(lanes), outputs: Int32(growth), unused: 0)))
-    normalize(
-      layer.normalization2, layer.moments, gradients.debts, parts: tiles, pixels: pixels, accumulates: false)
-    resolve(
-      layer.convolution1.name, places[gradients.gated], stride: lanes, affine: layer.normalization2.affine,
-      debts: places[gradients.debts.debts], x: places[layer.bottleneck], xStride: lanes, into: gradients.resolved,
-      pixels: pixels, lanes: lanes)
-
-    pointwiseWeights(
-      layer.convolution1, dy: gradients.resolved, x: block.map, stride: block.lanes,
-      affine: layer.normalization1.affine, pixels: pixels)
-    let dataTiles = pointwiseData(
-      layer.convolution1, dy: gradients.resolved, x: block.map, stride: block.lanes,
-      affine: layer.normalization1.affine, moments: block.moments, gradient: own.gradient, y: nil, pixels: pixels)
-    normalize(layer.normalization1, block.moments, own.debts, parts: dataTiles, pixels: pixels, accumulates: true)
+    addUp(
+      transition.normalization, block.moments, own.debts, parts: parts, pixels: all, accumulates: false,
+      weights: (convolution, weights.parts))
   }
 
   mutating func stem() {
@@ -318,33 +226,32 @@ private struct BackwardPass {
           dy: places[gradients.grown], x: places[network.convolved], affine: places[network.stemNormalization.affine],
           moments: moments(network.stemMoments), d: places[gradients.gated], sums: sums, images_count: Int32(count),
           height: Int32(stem.convolved.height), width: Int32(stem.convolved.width), channels: Int32(lanes))))
-    normalize(
+    addUp(
       network.stemNormalization, network.stemMoments, gradients.debts, parts: parts, pixels: pixels,
       accumulates: false)
     resolve(
       "conv0", places[gradients.gated], stride: lanes, affine: network.stemNormalization.affine,
-      debts: places[gradients.debts.debts], x: places[network.convolved], xStride: lanes, into: gradients.resolved,
+      debts: places[gradients.debts.debts], x: places[network.convolved], xStride: lanes, into: gradients.gated,
       pixels: pixels, lanes: lanes)
-    let columns = (stem.image.channels, (lanes + 63) / 64)
-    let weightParts = CUDAGradients.parts(pixels, columns: columns.0 * columns.1, device.multiprocessors)
+    let weights = device.stemWeightGradient(convolution, pixels: pixels, precision)
     launches.append(
       CUDALaunch(
-        device.kernel("stem_weight_gradient_\(suffix)"), "weight gradient of conv0",
-        "\(stem.image.channels)→\(stem.convolved.channels), \(pixels) pixels in \(weightParts) parts",
-        grid: (weightParts, columns.0, columns.1),
+        weights.kernel, "weight gradient of conv0",
+        "\(stem.image.channels)→\(stem.convolved.channels), \(pixels) pixels in \(weights.parts) parts",
+        grid: weights.grid,
         cost: cost(convolution, pixels: pixels, values: pixels * lanes),
         stem_weight_gradient_parameters(
-          images: places[network.windows], table: places[network.table], dy: places[gradients.resolved],
+          images: places[network.windows], table: places[network.table], dy: places[gradients.gated],
           partial: places[gradients.partial], images_count: Int32(count), channels: Int32(stem.image.channels),
           height: Int32(stem.image.height), width: Int32(stem.image.width), outputs: Int32(lanes), unused: 0)))
     let kernel = device.kernel("unpack_stem_gradient")
     launches.append(
       CUDALaunch(
-        kernel, "sums of the weight gradient of conv0", "\(weightParts) parts",
+        kernel, "sums of the weight gradient of conv0", "\(weights.parts) parts",
         grid: (max(1, convolution.inputLanes * lanes / kernel.threads), 1, 1),
         unpack_stem_gradient_parameters(
           partial: places[gradients.partial], gradient: gradient(convolution.weight), outputs_map: convolution.outputs,
           channels: Int32(stem.image.channels), output_channels: Int32(stem.convolved.channels),
-          outputs: Int32(lanes), parts: Int32(weightParts))))
+          outputs: Int32(lanes), parts: Int32(weights.parts))))
   }
 }

@@ -28,6 +28,13 @@ private struct ForwardPass {
   let count: Int
   let keepsFeatures: Bool
   var launches: [CUDALaunch] = []
+  /// What the next batch norm adds up.
+  private var fresh: CUDANetwork.Fresh?
+
+  init(network: CUDANetwork, device: CUDADevice, places: Addresses, count: Int, keepsFeatures: Bool) {
+    (self.network, self.device, self.places) = (network, device, places)
+    (self.count, self.keepsFeatures) = (count, keepsFeatures)
+  }
 
   private var precision: Precision { network.precision }
   private var size: Double { Double(precision.size) }
@@ -45,27 +52,14 @@ private struct ForwardPass {
 
   private func tiles(_ pixels: Int, _ kernel: CUDAKernel) -> Int { (pixels + kernel.tile - 1) / kernel.tile }
 
-  /// In training: from a producer's sums to the moments of `lanes` lanes, from lane `first` of `moments` on.
-  private mutating func reduce(
-    _ name: String, tiles: Int, lanes: Int, into moments: CUDANetwork.Buffer?, from first: Int = 0
-  ) {
-    guard let moments else { return }
-    launches.append(
-      CUDALaunch(
-        device.kernel("reduce_sums"), "statistics of \(name)", "\(lanes) lanes of \(tiles) tiles",
-        grid: ((lanes + 31) / 32, 1, 1),
-        reduce_sums_parameters(
-          sums: sums, moments: places[moments] + DeviceAddress(first * MemoryLayout<batch_moments>.stride),
-          tiles: Int32(tiles), lanes: Int32(lanes))))
-  }
-
-  /// In training: the batch norm by the batch.
+  /// In training: the batch norm by the batch, of which the lanes that have just been computed are added up.
   private mutating func normalize(
     _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, pixels: Int
   ) {
     guard let moments else { return }
     launches.append(
-      network.normalize(normalization, device, places, moments: places[moments], count: pixels))
+      network.normalize(normalization, device, places, moments: places[moments], fresh: fresh, count: pixels))
+    fresh = nil
   }
 
   mutating func stem() {
@@ -86,7 +80,7 @@ private struct ForwardPass {
           bias: network.stemNormalization.bias.map { places[$0] } ?? 0, y: places[network.convolved], sums: sums,
           images_count: Int32(count), channels: Int32(stem.image.channels), height: Int32(stem.image.height),
           width: Int32(stem.image.width), outputs: Int32(lanes), unused: 0)))
-    reduce("conv0", tiles: tiles * count, lanes: lanes, into: network.stemMoments)
+    fresh = .init(tiles: tiles * count, first: 0, lanes: lanes)
     normalize(network.stemNormalization, network.stemMoments, pixels: pixels)
 
     let (block, pooled) = (network.blocks[0], count * stem.output.area)
@@ -100,7 +94,7 @@ private struct ForwardPass {
           x: places[network.convolved], affine: isTraining ? places[network.stemNormalization.affine] : 0,
           y: places[block.map], sums: sums, images_count: Int32(count), height: Int32(output.height),
           width: Int32(output.width), channels: Int32(lanes), y_stride: Int32(block.lanes), unused: 0)))
-    reduce("pool0", tiles: self.tiles(pooled, kernel), lanes: lanes, into: block.moments)
+    fresh = .init(tiles: self.tiles(pooled, kernel), first: 0, lanes: lanes)
   }
 
   mutating func denseLayer(_ number: Int, of block: CUDANetwork.Block, _ index: Int) {
@@ -110,7 +104,7 @@ private struct ForwardPass {
     pointwise(
       layer.convolution1, from: block.map, stride: block.lanes, affine: layer.normalization1,
       bias: layer.normalization2.bias, to: slice(layer.bottleneck), stride: layer.convolution1.outputLanes,
-      (height, width), moments: layer.moments)
+      (height, width))
     normalize(layer.normalization2, layer.moments, pixels: pixels)
 
     let convolution = layer.convolution2
@@ -129,7 +123,7 @@ private struct ForwardPass {
           y: slice(block.map, from: first), sums: sums, pixels: Int32(pixels), height: Int32(height),
           width: Int32(width), channels: Int32(convolution.inputLanes), outputs: Int32(lanes),
           y_stride: Int32(block.lanes))))
-    reduce(convolution.name, tiles: tiles(pixels, kernel), lanes: lanes, into: block.moments, from: first)
+    fresh = .init(tiles: tiles(pixels, kernel), first: first, lanes: lanes)
   }
 
   mutating func transition(
@@ -149,13 +143,13 @@ private struct ForwardPass {
           channels: Int32(lanes), x_stride: Int32(lanes), unused: 0)))
     pointwise(
       transition.convolution, from: transition.pooled, stride: lanes, affine: nil, bias: nil, to: slice(next.map),
-      stride: next.lanes, (next.plan.height, next.plan.width), moments: next.moments)
+      stride: next.lanes, (next.plan.height, next.plan.width))
   }
 
   private mutating func pointwise(
     _ convolution: CUDANetwork.Convolution, from input: CUDANetwork.Buffer, stride: Int,
     affine: CUDANetwork.Normalization?, bias: CUDANetwork.Buffer?, to output: DeviceAddress, stride outputStride: Int,
-    _ size: (height: Int, width: Int), moments: CUDANetwork.Buffer?
+    _ size: (height: Int, width: Int)
   ) {
     let (pixels, lanes) = (count * size.height * size.width, convolution.outputLanes)
     let kernel = device.pointwise(pixels: pixels, outputs: lanes, normalises: affine != nil, precision)
@@ -172,7 +166,7 @@ private struct ForwardPass {
           bias: bias.map { places[$0] } ?? 0, y: output, sums: sums, pixels: Int32(pixels),
           channels: Int32(convolution.inputLanes), outputs: Int32(lanes), x_stride: Int32(stride),
           y_stride: Int32(outputStride))))
-    reduce(convolution.name, tiles: tiles(pixels, kernel), lanes: lanes, into: moments)
+    fresh = .init(tiles: tiles(pixels, kernel), first: 0, lanes: lanes)
   }
 
   mutating func head() {

@@ -7,63 +7,78 @@ extension CUDANetwork {
   /// Training: the convolutions packed; batch norms are the pass's own.
   func weightLaunches(_ device: CUDADevice, at base: DeviceAddress) -> [CUDALaunch] {
     let places = Addresses(base: base, memory: memory)
-    var launches: [CUDALaunch] = []
-    func fold(_ normalization: Normalization) {
-      if !isTraining { launches.append(normalize(normalization, device, places)) }
-    }
-    fold(stemNormalization)
-    launches.append(packStem(device, places))
-    for block in blocks {
-      for layer in block.layers {
-        fold(layer.normalization1)
-        fold(layer.normalization2)
-        launches.append(pack(layer.convolution1, foldedInto: layer.normalization2, device, places))
-        launches.append(pack(layer.convolution2, foldedInto: nil, device, places))
-      }
-      if let transition = block.transition {
-        fold(transition.normalization)
-        launches.append(pack(transition.convolution, foldedInto: nil, device, places))
-      }
-    }
-    fold(headNormalization)
-    return launches
+    let folded = isTraining ? [] : normalizations.map { normalize($0, device, places) }
+    return folded + [packStem(device, places), packConvolutions(device, places)]
+  }
+
+  private var normalizations: [Normalization] {
+    [stemNormalization]
+      + blocks.flatMap { block in
+        block.layers.flatMap { [$0.normalization1, $0.normalization2] }
+          + (block.transition.map { [$0.normalization] } ?? [])
+      } + [headNormalization]
+  }
+
+  /// Lanes whose statistics lie in the sums of so many tiles: what has just been computed.
+  struct Fresh {
+    let tiles: Int
+    let first: Int
+    let lanes: Int
   }
 
   /// The batch norm's scale and shift: by its running statistics, or by the batch's moments of `count` pixels, which then also move the running ones.
   func normalize(
     _ normalization: Normalization, _ device: CUDADevice, _ places: Addresses, moments: DeviceAddress = 0,
-    count: Int = 0
+    fresh: Fresh? = nil, count: Int = 0
   ) -> CUDALaunch {
     let (kernel, architecture) = (device.kernel("normalization"), plan.architecture)
     func value(_ range: Range<Int>) -> DeviceAddress { places[parameters] + DeviceAddress(range.lowerBound * 4) }
     return CUDALaunch(
-      kernel, normalization.name, "\(normalization.channels) channels",
-      grid: ((normalization.lanes + kernel.threads - 1) / kernel.threads, 1, 1),
+      kernel, normalization.name,
+      "\(normalization.channels) channels" + (fresh.map { ", \($0.lanes) lanes of \($0.tiles) tiles" } ?? ""),
+      grid: (normalization.lanes / 32, 1, 1),
       normalization_parameters(
-        scale: value(normalization.parameters.scale), shift: value(normalization.parameters.shift),
-        running_mean: value(normalization.parameters.runningMean),
-        running_variance: value(normalization.parameters.runningVariance), moments: moments,
+        sums: sums.map { places[$0] } ?? 0, moments: moments, scale: value(normalization.parameters.scale),
+        shift: value(normalization.parameters.shift), running_mean: value(normalization.parameters.runningMean),
+        running_variance: value(normalization.parameters.runningVariance),
         affine: places[normalization.affine], shifts: normalization.bias.map { places[$0] } ?? 0,
         map: normalization.map, epsilon: architecture.batchNormEpsilon, momentum: architecture.batchNormMomentum,
-        count: Int64(count), channels: Int32(normalization.channels), lanes: Int32(normalization.lanes)))
+        count: Int64(count), tiles: Int32(fresh?.tiles ?? 0), first_fresh: Int32(fresh?.first ?? 0),
+        fresh: Int32(fresh?.lanes ?? 0), unused: 0))
   }
 
-  private func pack(
-    _ convolution: Convolution, foldedInto normalization: Normalization?, _ device: CUDADevice, _ places: Addresses
-  ) -> CUDALaunch {
-    let kernel = device.kernel("pack_convolution_\(precision.rawValue)")
-    let count = convolution.taps * convolution.inputLanes * convolution.outputLanes
-    return CUDALaunch(
-      kernel, "weights of \(convolution.name)",
-      "\(convolution.inputChannels)→\(convolution.outputChannels), \(convolution.taps) taps",
-      grid: (Self.blocks(count, kernel), 1, 1),
+  /// What the packing of the convolutions is told.
+  private func packing(_ places: Addresses) -> [pack_convolution_parameters] {
+    convolutions.map { convolution, normalization in
       pack_convolution_parameters(
         weight: places[parameters] + DeviceAddress(convolution.weight.lowerBound * 4),
         affine: isTraining ? 0 : normalization.map { places[$0.affine] } ?? 0, packed: places[convolution.packed],
         inputs: convolution.inputs, outputs_map: convolution.outputs,
         input_channels: Int32(convolution.inputChannels), output_channels: Int32(convolution.outputChannels),
         channels: Int32(convolution.inputLanes), outputs: Int32(convolution.outputLanes),
-        taps: Int32(convolution.taps), unused: 0))
+        taps: Int32(convolution.taps), unused: 0)
+    }
+  }
+
+  /// Sends that to the device, for all `weightLaunches` to come.
+  func sendPacking(_ device: CUDADevice, at base: DeviceAddress, on stream: borrowing CUDAStream) throws(BackendError) {
+    let places = Addresses(base: base, memory: memory)
+    let packing = packing(places)
+    let staged = try PinnedMemory(packing.count * MemoryLayout<pack_convolution_parameters>.stride, for: device)
+    packing.withUnsafeBytes {
+      UnsafeMutableRawBufferPointer(start: staged.pointer, count: staged.bytes).copyMemory(from: $0)
+    }
+    try stream.copy(staged.bytes, from: UnsafeRawPointer(staged.pointer), to: places[self.packing])
+    try stream.wait("describing the weights")
+  }
+
+  private func packConvolutions(_ device: CUDADevice, _ places: Addresses) -> CUDALaunch {
+    let elements = convolutions.map { $0.0.taps * $0.0.inputLanes * $0.0.outputLanes }
+    let kernel = device.kernel("pack_convolutions_\(precision.rawValue)")
+    return CUDALaunch(
+      kernel, "weights of \(elements.count) convolutions", "\(elements.reduce(0, +)) elements",
+      grid: (Self.blocks(elements.max() ?? 0, kernel), elements.count, 1),
+      pack_convolutions_parameters(convolutions: places[packing]))
   }
 
   private func packStem(_ device: CUDADevice, _ places: Addresses) -> CUDALaunch {
@@ -79,9 +94,9 @@ extension CUDANetwork {
         output_channels: Int32(convolution.outputChannels), outputs: Int32(convolution.outputLanes), unused: 0))
   }
 
-  /// Enough for a thread an element, as long as they are not many.
+  /// Enough for a thread eight outputs.
   private static func blocks(_ elements: Int, _ kernel: CUDAKernel) -> Int {
-    max(1, min(1024, (elements + kernel.threads - 1) / kernel.threads))
+    max(1, (elements / 8 + kernel.threads - 1) / kernel.threads)
   }
 }
 

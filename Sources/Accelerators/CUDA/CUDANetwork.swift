@@ -88,6 +88,8 @@ struct CUDANetwork {
   let parameters: Buffer
   /// Those of the classifier, `[L][C]` and `[L]`, which inference needs longer.
   let classifier: Buffer
+  /// pack_convolution_parameters, one of each of `convolutions`.
+  let packing: Buffer
   /// `[N]` image_window.
   let windows: Buffer
   /// `[channels][256]` Float.
@@ -102,16 +104,24 @@ struct CUDANetwork {
 
   var isTraining: Bool { plan.mode == .training }
 
+  /// All but the stem's, and the batch norms behind them that they can take in, where there are.
+  var convolutions: [(Convolution, foldedInto: Normalization?)] { Self.convolutions(of: blocks) }
+
+  private static func convolutions(of blocks: [Block]) -> [(Convolution, foldedInto: Normalization?)] {
+    blocks.flatMap { block in
+      block.layers.flatMap { [($0.convolution1, $0.normalization2), ($0.convolution2, nil)] }
+        + (block.transition.map { [($0.convolution, nil)] } ?? [])
+    }
+  }
+
   /// Pixels of the smallest tile that any kernel has.
   private static let smallestTile = 32
 
   /// `batch`: of the plan, or another, to ask how much memory that would take. `sharesPlaces`: whether two maps may lie in one
   /// place; otherwise whoever watches memory can tell them apart.
   ///
-  /// `multiprocessors`: what a weight gradient's parts are counted by.
-  init(
-    _ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true, multiprocessors: Int = 132
-  ) {
+  /// `device`: whose kernels it is for.
+  init(_ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true, on device: CUDADevice) {
     let fused = FusedPlan(plan)
     let isTraining = plan.mode == .training
     var places = Places(isTraining: isTraining, keepsAll: !sharesPlaces, blockCount: fused.blocks.count)
@@ -142,6 +152,8 @@ struct CUDANetwork {
     parameters = places.map(
       "parameters", plan.layout.count * 4 + (isTraining ? 4 : 0), during: Places.load...Places.load, back: places.last)
     classifier = places.always("classifier", plan.layout.classifier.count * 4)
+    packing = places.always(
+      "packing", Self.convolutions(of: blocks).count * MemoryLayout<pack_convolution_parameters>.stride)
     windows = places.always("windows", batch * MemoryLayout<image_window>.stride)
     table = places.always("table", stem.image.channels * 256 * 4)
     let stemTiles = batch * ((stem.convolved.width + 15) / 16) * ((stem.convolved.height + 7) / 8)
@@ -159,7 +171,7 @@ struct CUDANetwork {
       ? CUDAGradients(
         CUDAGradients.Forward(
           plan: plan, precision: precision, batch: batch, stem: stem, stemConvolution: stemConvolution,
-          blocks: blocks), &places, multiprocessors: multiprocessors) : nil
+          blocks: blocks), &places, device) : nil
     memory = places.plan.layout()
     contents = places.contents
   }
@@ -173,7 +185,7 @@ extension CUDANetwork {
     var (fitting, tooLarge) = (0, batch)
     while tooLarge - fitting > 1 {
       let middle = (fitting + tooLarge) / 2
-      let other = CUDANetwork(plan, precision, batch: middle, multiprocessors: device.multiprocessors)
+      let other = CUDANetwork(plan, precision, batch: middle, on: device)
       if other.memory.size <= free { fitting = middle } else { tooLarge = middle }
     }
     throw .device(

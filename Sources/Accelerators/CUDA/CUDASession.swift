@@ -38,11 +38,13 @@ final class CUDASession: InferenceSession {
     self.plan = plan
     self.device = device
     network = CUDANetwork(
-      plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces)
+      plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces,
+      on: device)
     let memory = try network.allocate(on: device)
     if !sharesPlaces { network.announce(at: memory.address, on: device) }
     self.memory = memory
     stream = try CUDAStream(device)
+    try network.sendPacking(device, at: self.memory.address, on: stream)
     staging = try CUDAStaging(device, shape: plan.image, batch: plan.batchSize)
     results = try PinnedMemory(4 * plan.batchSize * plan.architecture.classCount, for: device)
     weights = Weights(layout: plan.layout, values: [Float](repeating: 0, count: plan.layout.count))

@@ -58,12 +58,13 @@ final class CUDATraining: Session {
     self.device = device
     network = CUDANetwork(
       plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces,
-      multiprocessors: device.multiprocessors)
+      on: device)
     guard let gradients = network.gradients else { preconditionFailure("training needs a training plan") }
     self.gradients = gradients
     memory = try network.allocate(on: device)
     if !sharesPlaces { network.announce(at: memory.address, on: device) }
     stream = try CUDAStream(device)
+    try network.sendPacking(device, at: memory.address, on: stream)
     staging = try CUDAStaging(device, shape: plan.image, batch: plan.batchSize)
     let classes = plan.architecture.classCount
     staged = try PinnedMemory(max(4 * plan.layout.count, Exchange(plan.batchSize * classes).bytes), for: device)

@@ -7,7 +7,6 @@
 #include "head_gradients.h"
 #include "include/kernel_list.h"
 #include "normalization.h"
-#include "normalization_gradient.h"
 #include "optimizer.h"
 #include "packing.h"
 #include "pointwise.h"
@@ -18,7 +17,7 @@
 #include "resolve.h"
 #include "stem.h"
 #include "stem_gradient.h"
-#include "unpack.h"
+#include "sums_of_parts.h"
 
 #define DEFINE(name, parameters, kernelThreads, blocks, bytes, tile, ...)                                    \
     static_assert(sizeof(typename __VA_ARGS__::Shared) == bytes, "kernel_list.h says otherwise: " #name);      \

@@ -2,9 +2,10 @@
 #pragma once
 #include "channel_map.h"
 
-// A block takes 32 lanes; warp w takes the tiles w, w + 32, …, then the warps are added up in their order. Two passes, so that squares are about
-// the mean of all (Chan, Golub, LeVeque 1979): M = Σ squares + Σ count · (sum/count − mean)².
-struct ReduceSums {
+// A block takes 32 lanes. Where they are fresh, it adds up their tiles first: warp w takes the tiles w, w + 32, …, then the warps are added up in
+// their order. Two passes, so that squares are about the mean of all (Chan, Golub, LeVeque 1979): M = Σ squares + Σ count · (sum/count − mean)².
+// Then a thread takes a lane.
+struct Normalization {
     static constexpr int threads = 1024, rows = threads / 32;
     struct Shared {
         double counts[rows][32], sums[rows][32], squares[rows][32];
@@ -16,14 +17,14 @@ struct ReduceSums {
         return sum;
     }
 
-    static DEVICE void run(const reduce_sums_parameters& p) {
+    // Of a lane, in the threads of row 0. All threads of the block come here.
+    static DEVICE batch_moments moments(const tile_sums* sums, int lanes, int count_of_tiles, int column, int row) {
         Shared& shared = sharedMemory<Shared>();
-        const int column = threadIdx.x % 32, row = threadIdx.x / 32, lane = blockIdx.x * 32 + column;
-        const float4* tiles = reinterpret_cast<const float4*>(p.sums) + lane;  // count, sum, squares
+        const float4* tiles = reinterpret_cast<const float4*>(sums);  // count, sum, squares
 
         double count = 0, sum = 0;
-        for (int i = row; when(i < p.tiles); i += rows) {
-            const float4 tile = loadGlobal(tiles + int64_t(i) * p.lanes);
+        for (int i = row; when(i < count_of_tiles); i += rows) {
+            const float4 tile = loadGlobal(tiles + int64_t(i) * lanes);
             if (!(tile.x > 0)) continue;
             count += double(tile.x);
             sum += double(tile.y);
@@ -35,27 +36,16 @@ struct ReduceSums {
         const double mean = total(shared.sums, column) / count;
 
         double squares = 0;
-        for (int i = row; when(i < p.tiles); i += rows) {
-            const float4 tile = loadGlobal(tiles + int64_t(i) * p.lanes);
+        for (int i = row; when(i < count_of_tiles); i += rows) {
+            const float4 tile = loadGlobal(tiles + int64_t(i) * lanes);
             if (!(tile.x > 0)) continue;
             const double difference = double(tile.y) / double(tile.x) - mean;
             squares += fma(double(tile.x) * difference, difference, double(tile.z));
         }
         storeShared(&shared.squares[row][column], squares);
         barrier();
-        if (row == 0) {
-            storeGlobal(&p.moments[lane].mean, mean);
-            storeGlobal(&p.moments[lane].variance, total(shared.squares, column) / count);
-        }
+        return {mean, row == 0 ? total(shared.squares, column) / count : 0};
     }
-};
-
-// A thread takes a lane.
-struct Normalization {
-    static constexpr int threads = 128;
-    struct Shared {
-        uint32_t unused[4];
-    };
 
     // (1 − momentum) · running + momentum · batch
     static DEVICE float moved(float running, double batch, double momentum) {
@@ -63,15 +53,21 @@ struct Normalization {
     }
 
     static DEVICE void run(const normalization_parameters& p) {
-        const int lane = blockIdx.x * threads + threadIdx.x;
-        if (!when(lane < p.lanes)) return;
+        const int column = threadIdx.x % 32, row = threadIdx.x / 32, lane = blockIdx.x * 32 + column, fresh = blockIdx.x * 32 - p.first_fresh;
+        batch_moments batch{};
+        if (when(fresh >= 0) && when(fresh < p.fresh)) {
+            batch = moments(p.sums + fresh + column, p.fresh, p.tiles, column, row);
+            if (row == 0) storeGlobal(p.moments + lane, batch);
+        } else if (p.moments && row == 0) {
+            batch = loadGlobal(p.moments + lane);
+        }
+        if (row != 0) return;
+
         const int channel = channelOf(p.map, lane);
         float scale = 0, shift = 0;
         if (when(channel >= 0)) {
-            double mean, variance;
+            double mean = batch.mean, variance = batch.variance;
             if (p.moments) {
-                mean = loadGlobal(&p.moments[lane].mean);
-                variance = loadGlobal(&p.moments[lane].variance);
                 const double unbiased = variance * (double(p.count) / double(p.count > 1 ? p.count - 1 : 1));
                 storeGlobal(p.running_mean + channel, moved(loadGlobal(p.running_mean + channel), mean, p.momentum));
                 storeGlobal(p.running_variance + channel, moved(loadGlobal(p.running_variance + channel), unbiased, p.momentum));

@@ -16,13 +16,15 @@ DEVICE void packOutputs(
     storeElements(packed + firstOutput, value);
 }
 
-template <class A> struct PackConvolution {
+// The blocks with one blockIdx.y take one convolution.
+template <class A> struct PackConvolutions {
     static constexpr int threads = 256;
     struct Shared {
         uint32_t unused[4];
     };
 
-    static DEVICE void run(const pack_convolution_parameters& p) {
+    static DEVICE void run(const pack_convolutions_parameters& all) {
+        const pack_convolution_parameters p = loadGlobal(all.convolutions + blockIdx.y);
         const int chunks = p.outputs / 8, count = p.taps * p.channels * chunks;
         for (int i = blockIdx.x * threads + threadIdx.x; when(i < count); i += gridDim.x * threads) {
             const int row = i / chunks, tap = row / p.channels, input = channelOf(p.inputs, row % p.channels);

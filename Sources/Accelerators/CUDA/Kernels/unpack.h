@@ -11,23 +11,17 @@ DEVICE void addParts(float* gradient, const float* partial, int64_t stride, int 
     storeGlobal(gradient, float(double(loadGlobal(gradient)) + sum));
 }
 
-struct UnpackGradient {
-    static constexpr int threads = 256;
-    struct Shared {
-        uint32_t unused[4];
-    };
-
-    static DEVICE void run(const unpack_gradient_parameters& p) {
-        const int count = p.taps * p.channels * p.outputs;
-        for (int i = blockIdx.x * threads + threadIdx.x; when(i < count); i += gridDim.x * threads) {
-            const int row = i / p.outputs, tap = row / p.channels;
-            const int output = channelOf(p.outputs_map, i % p.outputs), input = channelOf(p.inputs, row % p.channels);
-            if (!when(output >= 0)) continue;
-            if (!when(input >= 0)) continue;
-            addParts(p.gradient + (int64_t(output) * p.input_channels + input) * p.taps + tap, p.partial + i, count, p.parts);
-        }
+// By `threads` threads, of which this is one.
+DEVICE void unpackGradient(const unpack_gradient_parameters& p, int thread, int threads) {
+    const int count = p.taps * p.channels * p.outputs;
+    for (int i = thread; when(i < count); i += threads) {
+        const int row = i / p.outputs, tap = row / p.channels;
+        const int output = channelOf(p.outputs_map, i % p.outputs), input = channelOf(p.inputs, row % p.channels);
+        if (!when(output >= 0)) continue;
+        if (!when(input >= 0)) continue;
+        addParts(p.gradient + (int64_t(output) * p.input_channels + input) * p.taps + tap, p.partial + i, count, p.parts);
     }
-};
+}
 
 struct UnpackStemGradient {
     static constexpr int threads = 256;

@@ -12,9 +12,9 @@
 //   mean_pool_*         ⌈pooled pixels · channels / 8 / threads⌉
 //   head_mean_*         N, channels / 32
 //   head_classifier     N
-//   reduce_sums         ⌈lanes / 32⌉
-//   normalization       ⌈lanes / threads⌉
-//   pack_*              any: threads stride over the elements
+//   normalization       ⌈lanes / 32⌉
+//   pack_convolutions_* any, convolutions: threads stride over the elements of one
+//   pack_stem_*         any: threads stride over the elements
 //
 //   resolve_gradient_*           any: threads stride over eights of lanes
 //   pointwise_data_gradient_*    ⌈pixels / tile⌉, ⌈channels / 128⌉
@@ -27,8 +27,8 @@
 //   head_gradient_*              parts, ⌈channels / 64⌉                     parts of the pixels of x
 //   loss                         1
 //   classifier_gradient          ⌈lanes / 32⌉
-//   normalization_gradient       ⌈lanes / 32⌉
-//   unpack_*                     any: threads stride over the elements
+//   sums_of_parts                ⌈lanes / 32⌉ and any: threads of the latter stride over the elements
+//   unpack_stem_gradient         any: threads stride over the elements
 //   gradient_norm, optimizer     any: threads stride over the elements
 //   mean_over_ranks              ⌈count / threads⌉
 #define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
@@ -65,10 +65,9 @@
     K(head_mean_bf16, head_mean_parameters, 128, 4, 16, 0, HeadMean<uint16_t>) \
     K(head_mean_fp32, head_mean_parameters, 128, 4, 16, 0, HeadMean<float>) \
     K(head_classifier, head_classifier_parameters, 128, 4, 1024, 0, HeadClassifier) \
-    K(reduce_sums, reduce_sums_parameters, 1024, 1, 24576, 0, ReduceSums) \
-    K(normalization, normalization_parameters, 128, 4, 16, 0, Normalization) \
-    K(pack_convolution_bf16, pack_convolution_parameters, 256, 4, 16, 0, PackConvolution<uint16_t>) \
-    K(pack_convolution_fp32, pack_convolution_parameters, 256, 4, 16, 0, PackConvolution<float>) \
+    K(normalization, normalization_parameters, 1024, 1, 24576, 0, Normalization) \
+    K(pack_convolutions_bf16, pack_convolutions_parameters, 256, 4, 16, 0, PackConvolutions<uint16_t>) \
+    K(pack_convolutions_fp32, pack_convolutions_parameters, 256, 4, 16, 0, PackConvolutions<float>) \
     K(pack_stem_bf16, pack_stem_parameters, 256, 4, 16, 0, PackStem<uint16_t>) \
     K(pack_stem_fp32, pack_stem_parameters, 256, 4, 16, 0, PackStem<float>) \
     K(primitive_matrix, primitive_matrix_parameters, 32, 1, 1024, 0, PrimitiveMatrix) \
@@ -103,8 +102,7 @@
     K(classifier_gradient, classifier_gradient_parameters, 256, 4, 16, 0, ClassifierGradient) \
     K(head_gradient_bf16, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<uint16_t>) \
     K(head_gradient_fp32, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<float>) \
-    K(normalization_gradient, normalization_gradient_parameters, 1024, 1, 16384, 0, NormalizationGradient) \
-    K(unpack_gradient, unpack_gradient_parameters, 256, 4, 16, 0, UnpackGradient) \
+    K(sums_of_parts, sums_of_parts_parameters, 1024, 1, 16384, 0, SumsOfParts) \
     K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 16, 0, UnpackStemGradient) \
     K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
     K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer) \

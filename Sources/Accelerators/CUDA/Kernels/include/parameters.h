@@ -120,27 +120,24 @@ struct head_classifier_parameters {
 
 // MARK: Batch norm
 
-// The tiles' sums, in an order fixed by their number, in double.
-struct reduce_sums_parameters {
-    DEVICE_POINTER(const struct tile_sums) sums;      // [tiles][lanes]
-    DEVICE_POINTER(struct batch_moments) moments;     // [lanes]
-    int32_t tiles, lanes;
-};
-
 // affine by the running statistics (moments null), or by the batch's, which then also move the running ones:
 // running ← (1 − momentum)·running + momentum·batch, the variance unbiased, as in PyTorch. Lanes without a channel become 0, 0.
+//
+// Of the batch's, those of `fresh` lanes from first_fresh on, both of whole thirty-twos, come from the sums of the tiles that have just been computed,
+// in an order fixed by their number, and are written; the others are there.
 struct normalization_parameters {
+    DEVICE_POINTER(const struct tile_sums) sums;        // [tiles][fresh]
+    DEVICE_POINTER(struct batch_moments) moments;       // [lanes]
     DEVICE_POINTER(const float) scale;                  // [C] γ
     DEVICE_POINTER(const float) shift;                  // [C] β
     DEVICE_POINTER(float) running_mean;                 // [C]
     DEVICE_POINTER(float) running_variance;             // [C]
-    DEVICE_POINTER(const struct batch_moments) moments; // [lanes]
     DEVICE_POINTER(struct affine_pair) affine;          // [lanes]
     DEVICE_POINTER(float) shifts;                       // [lanes]: the shifts once more, as a bias; null: not wanted
     struct channel_map map;
     double epsilon, momentum;
     int64_t count;                                      // m: pixels of the batch
-    int32_t channels, lanes;                            // C, and its lanes
+    int32_t tiles, first_fresh, fresh, unused;
 };
 
 // MARK: Weights
@@ -153,6 +150,11 @@ struct pack_convolution_parameters {
     struct channel_map inputs, outputs_map;
     int32_t input_channels, output_channels;          // C, K
     int32_t channels, outputs, taps, unused;          // lanes of C and of K
+};
+
+// So many of them, in memory.
+struct pack_convolutions_parameters {
+    DEVICE_POINTER(const struct pack_convolution_parameters) convolutions;
 };
 
 // PyTorch's [K][C][7][7] → A [C·64][outputs], as stem_parameters has it.
