@@ -32,7 +32,7 @@ final class CUDADevice: @unchecked Sendable {
   let multiprocessors: Int
   /// As the driver says it: 13000 for CUDA 13.0.
   let driverVersion: Int
-  /// By name.
+  /// By name; those that are for this capability.
   let kernels: [String: CUDAKernel]
   private let handle: CInt
   private let context: CUDAHandle
@@ -135,7 +135,7 @@ final class CUDADevice: @unchecked Sendable {
     guard let context else { preconditionFailure("a context that was retained is there") }
     do {
       try call("cuCtxSetCurrent", functions.setContext(context), on: title)
-      let loaded = try Self.load(functions, on: title)
+      let loaded = try Self.load(functions, for: capability, on: title)
       (module, kernels) = (loaded.module, loaded.kernels)
     } catch {
       _ = functions.releaseContext(handle)
@@ -152,7 +152,7 @@ final class CUDADevice: @unchecked Sendable {
   }
 
   private static func load(
-    _ functions: CUDAFunctions, on device: String
+    _ functions: CUDAFunctions, for capability: (major: Int, minor: Int), on device: String
   ) throws(BackendError) -> (module: CUDAHandle, kernels: [String: CUDAKernel]) {
     var module: CUDAHandle?
     try check(
@@ -163,6 +163,7 @@ final class CUDADevice: @unchecked Sendable {
     var kernels: [String: CUDAKernel] = [:]
     for row in kernelTable {
       let name = String(cString: row.name)
+      guard Self.isThere(name, for: capability) else { continue }
       var function: CUDAHandle?
       try check(functions, "cuModuleGetFunction", functions.function(&function, module, row.name), name, on: device)
       guard let function else { preconditionFailure("a function that was found is there") }
@@ -175,6 +176,11 @@ final class CUDADevice: @unchecked Sendable {
         tile: Int(row.tile), parameterBytes: Int(row.parameter_bytes))
     }
     return (module, kernels)
+  }
+
+  /// Whether the fatbin has more of a kernel than a trap: with `_90a` in its name it is for Hopper alone, whose instructions no later card has.
+  private static func isThere(_ kernel: String, for capability: (major: Int, minor: Int)) -> Bool {
+    !kernel.split(separator: "_").contains("90a") || capability == (9, 0)
   }
 
   /// `13.0` of 13000.

@@ -31,6 +31,8 @@
 //   unpack_*                     any: threads stride over the elements
 //   gradient_norm, optimizer     any: threads stride over the elements
 //   mean_over_ranks              ⌈count / threads⌉
+//
+// With _90a in its name a kernel is for Hopper (compute capability 9.0) alone: elsewhere it is in the fatbin, and traps.
 #define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
     CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_SMALL_GRADIENTS(K)
 
@@ -75,7 +77,8 @@
     K(primitive_multiply, primitive_multiply_parameters, 32, 1, 16, 0, PrimitiveMultiply) \
     K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
     K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
-    K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle)
+    K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle) \
+    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 57344, 0, PrimitiveWarpgroup)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \
