@@ -44,7 +44,8 @@ extension Emulated {
     @Test(arguments: [
       ("test_race_shared", "race"), ("test_race_warp", "race"), ("test_race_global", "race"),
       ("test_in_flight", "copy"), ("test_left_in_flight", "copy"), ("test_divergent_barrier", "barrier"),
-      ("test_divergent_warp", "warp"), ("test_deadlock", "deadlock"), ("test_outside", "outside"),
+      ("test_divergent_warp", "warp"), ("test_not_same", "different"), ("test_deadlock", "deadlock"),
+      ("test_outside", "outside"),
       ("test_outside_shared", "outside"), ("test_misaligned", "align"), ("test_little_shared", "shared memory"),
     ])
     func `what a kernel may not do ends it, and is told`(kernel: String, word: String) throws {

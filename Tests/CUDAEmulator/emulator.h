@@ -87,6 +87,13 @@ inline float shuffleXor(float value, int mask, emu::Place place = emu::Place::he
     });
     return mine.result;
 }
+inline int sameInWarp(int value, emu::Place place = emu::Place::here()) {
+    emu::collective("sameInWarp", value, place, [&](int* const* all) {
+        for (int i = 1; i < 32; i++)
+            if (*all[i] != *all[0]) emu::fail(emu::launchFailed, place, "lanes 0 and %d have different values: %d, %d", i, *all[0], *all[i]);
+    });
+    return value;
+}
 
 namespace emu {
 template <bool isTransposed> inline void loadMatrix(uint32_t (&r)[4], const void* row, Place place) {

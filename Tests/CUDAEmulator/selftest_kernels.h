@@ -17,6 +17,7 @@ struct selftest_parameters {
     K(test_left_in_flight, selftest_parameters, 64, 1, 1024, 64, selftest::LeftInFlight)     \
     K(test_divergent_barrier, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentBarrier) \
     K(test_divergent_warp, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentWarp)    \
+    K(test_not_same, selftest_parameters, 64, 1, 1024, 64, selftest::NotSame)                \
     K(test_deadlock, selftest_parameters, 64, 1, 1024, 64, selftest::Deadlock)               \
     K(test_outside, selftest_parameters, 64, 1, 1024, 64, selftest::Outside)                 \
     K(test_outside_shared, selftest_parameters, 64, 1, 1024, 64, selftest::OutsideShared)    \
@@ -169,6 +170,10 @@ struct DivergentWarp : Kernel {
         if (threadIdx.x % 2) syncWarp();
         else if (shuffleXor(1, 1) > 1) storeGlobal(p.data, 1u);
     }
+};
+
+struct NotSame : Kernel {
+    static DEVICE void run(const Parameters& p) { storeGlobal(p.data + threadIdx.x, uint32_t(sameInWarp(int(threadIdx.x) / 33))); }
 };
 
 struct Deadlock : Kernel {

@@ -47,9 +47,9 @@
 /// Kernels for tests of the emulator (`selftest_kernels.h`): blocks of 64 threads, one parameter {uint32_t* data; int32_t count, unused},
 /// 1024 bytes of shared memory. `test_right` adds 1 to each of data[0 ..< count], by every operation there is, one block a 64 of them.
 /// The others do what their names say: test_race_shared, test_race_warp, test_race_global, test_in_flight, test_left_in_flight,
-/// test_divergent_barrier, test_divergent_warp, test_deadlock, test_outside, test_outside_shared, test_misaligned, test_little_shared; but
-/// test_again is right, and touches most of its words more than once. Those of products of a warpgroup take 128 threads and 16384 bytes:
-/// `test_products` stores 1 to data[0 ..< 128], and `test_products_…`, of which there are 20, each err in one thing.
+/// test_divergent_barrier, test_divergent_warp, test_not_same, test_deadlock, test_outside, test_outside_shared, test_misaligned,
+/// test_little_shared; but test_again is right, and touches most of its words more than once. Those of products of a warpgroup take 128 threads and
+/// 16384 bytes: `test_products` stores 1 to data[0 ..< 128], and `test_products_…`, of which there are 20, each err in one thing.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -44,6 +44,8 @@ template <int Pending> DEVICE void waitCopies() { asm volatile("cp.async.wait_gr
 
 // The value of lane `lane ^ mask`.
 DEVICE float shuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+// The value, which all lanes have alike: known to be so, it is kept, and what follows from it computed, once for the warp.
+DEVICE int sameInWarp(int value) { return __shfl_sync(0xffffffffu, value, 0); }
 
 // Four 8×8 matrices of 16 bits; lane 8·m + i points to row i of matrix m.
 DEVICE void loadMatrix(uint32_t (&r)[4], const void* row) {
