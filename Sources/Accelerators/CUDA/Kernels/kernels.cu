@@ -12,6 +12,7 @@
 #include "packing.h"
 #include "pointwise.h"
 #include "pointwise_gradient.h"
+#include "pointwise_gradients.h"
 #include "pool_gradients.h"
 #include "pools.h"
 #include "primitives.h"

@@ -19,6 +19,7 @@
 //   resolve_gradient_*           any: threads stride over eights of lanes
 //   pointwise_data_gradient_*    ⌈pixels / tile⌉, ⌈channels / 128⌉
 //   pointwise_weight_gradient_*  parts, ⌈channels / 64⌉, ⌈outputs / 128⌉    part b of P takes tiles ⌊T·b/P⌋ ..< ⌊T·(b + 1)/P⌋
+//   pointwise_gradients_*        parts, ⌈channels / 128⌉                    parts of the tiles, as above
 //   growth_data_gradient_*       ⌈pixels / tile⌉, ⌈channels / 128⌉           the pitch as in growth_*
 //   growth_weight_gradient_*     parts, ⌈channels / 32⌉, outputs / 32
 //   stem_weight_gradient_*       parts, channels of an image, ⌈outputs / 64⌉
@@ -84,6 +85,8 @@
     K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \
     K(pointwise_data_gradient_32_bf16, pointwise_data_gradient_parameters, 128, 4, 40960, 32, PointwiseDataGradient<32>) \
     K(pointwise_weight_gradient_bf16, pointwise_weight_gradient_parameters, 128, 3, 49152, 32, PointwiseWeightGradient) \
+    K(pointwise_gradients_64_bf16, pointwise_gradients_parameters, 256, 1, 101376, 64, PointwiseGradients<64>) \
+    K(pointwise_gradients_32_bf16, pointwise_gradients_parameters, 256, 1, 76800, 32, PointwiseGradients<32>) \
     K(growth_data_gradient_128x56_bf16, growth_data_gradient_parameters, 256, 2, 65536, 128, GrowthDataGradient<128, 56>) \
     K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
     K(growth_data_gradient_64x66_bf16, growth_data_gradient_parameters, 128, 3, 59392, 64, GrowthDataGradient<64, 66>) \
