@@ -194,7 +194,7 @@ extension Emulated {
       defer { emulator.reset() }
       emulator.truncateSums(truncates)
       let findings = try CUDAPrimitives.findings(on: device)
-      #expect(findings.count == 6)
+      #expect(findings.count == 7)
       for finding in findings { #expect(finding.failures.isEmpty, "\(finding.name): \(finding.failures)") }
       #expect(emulator.violation == "")
     }
@@ -205,8 +205,9 @@ extension Emulated {
       defer { emulator.reset() }
       emulator.recordSites(true)
       _ = try CUDAPrimitives.findings(on: device)
-      let sites = emulator.sites.filter { $0.contains("\tindex\t") || $0.contains("\twait\t") }
-      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 5)
+      let kinds = ["index", "wait", "fence"]
+      let sites = emulator.sites.filter { site in kinds.contains { site.contains("\t\($0)\t") } }
+      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 6)
       for site in sites {
         let (emulator, device) = try emulatedDevice()
         #expect(emulator.plant(site))

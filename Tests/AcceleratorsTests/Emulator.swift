@@ -52,7 +52,7 @@ struct Emulator {
     let numbers = line.dropFirst().compactMap { Int($0) }
     return Counters(
       launches: numbers[0], read: numbers[1], written: numbers[2], distinctRead: numbers[3],
-      distinctWritten: numbers[4])
+      distinctWritten: numbers[4], warpgroupRead: numbers[8])
   }
 
   func reset() { resetAll() }
@@ -65,9 +65,10 @@ struct Emulator {
 }
 
 extension Emulator {
-  /// Bytes of global memory: as threads asked for them, and each word of four once a launch.
+  /// Bytes of global memory: as threads asked for them, and each word of four once a launch. And of shared memory, as products of warpgroups read it.
   struct Counters: Equatable {
     var launches, read, written, distinctRead, distinctWritten: Int
+    var warpgroupRead = 0
   }
 }
 

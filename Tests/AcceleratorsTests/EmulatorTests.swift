@@ -17,21 +17,24 @@ extension Emulated {
     }
 
     /// Runs the kernel on `count` words of zero; what is in them behind it.
-    private func run(_ name: String, count: Int, _ device: CUDADevice) throws -> [UInt32] {
+    private func run(
+      _ name: String, count: Int, threads: Int = 64, sharedBytes: Int = 1024, _ device: CUDADevice
+    ) throws -> [UInt32] {
       let functions = device.functions
       var (module, function): (CUDAHandle?, CUDAHandle?) = (nil, nil)
       try device.check("cuModuleLoadData", functions.loadModule(&module, chexnet_cuda_image()))
       defer { _ = functions.unloadModule(module) }
       try device.check("cuModuleGetFunction", functions.function(&function, module, name))
       let kernel = CUDAKernel(
-        name: name, function: try #require(function), threads: 64, sharedBytes: 1024, tile: 0, residentBlocks: 1,
+        name: name, function: try #require(function), threads: threads, sharedBytes: sharedBytes, tile: 0, residentBlocks: 1,
         parameterBytes: MemoryLayout<Parameters>.size)
       guard let memory = try CUDAMemory.allocate(4 * count, on: device) else { return [] }
       let stream = try CUDAStream(device)
       try device.check("cuMemsetD8Async", functions.setBytes(memory.address, 0, memory.bytes, stream.handle))
       try stream.launch(
         CUDALaunch(
-          kernel, name, grid: ((count + 63) / 64, 1, 1), Parameters(data: memory.address, count: Int32(count))))
+          kernel, name, grid: ((count + threads - 1) / threads, 1, 1),
+          Parameters(data: memory.address, count: Int32(count))))
       let found = try PinnedMemory(memory.bytes, for: device)
       try stream.copy(found.bytes, from: memory.address, to: found.pointer)
       try stream.wait(name)
@@ -41,7 +44,8 @@ extension Emulated {
     @Test(arguments: [
       ("test_race_shared", "race"), ("test_race_warp", "race"), ("test_race_global", "race"),
       ("test_in_flight", "copy"), ("test_left_in_flight", "copy"), ("test_divergent_barrier", "barrier"),
-      ("test_divergent_warp", "warp"), ("test_deadlock", "deadlock"), ("test_outside", "outside"),
+      ("test_divergent_warp", "warp"), ("test_not_same", "different"), ("test_deadlock", "deadlock"),
+      ("test_outside", "outside"),
       ("test_outside_shared", "outside"), ("test_misaligned", "align"), ("test_little_shared", "shared memory"),
     ])
     func `what a kernel may not do ends it, and is told`(kernel: String, word: String) throws {
@@ -84,6 +88,62 @@ extension Emulated {
               launches: 1, read: 4 * 64 * 16 + 3 * (2 * 128 + 64), written: 3 * (2 * 128 + 64),
               distinctRead: 4 * 64 + 3 * 128, distinctWritten: 3 * (128 + 64)))
         #expect(emulator.violation == "")
+      }
+    }
+
+    /// Runs one of the kernels that multiply by a warpgroup: whether each of its threads has the right sums.
+    private func runProducts(_ name: String, _ device: CUDADevice) throws -> Bool {
+      let found = try run(name, count: 128, threads: 128, sharedBytes: 16384, device)
+      return found == [UInt32](repeating: 1, count: 128)
+    }
+
+    @Test(arguments: [
+      ("proxy_unfenced", "fenceAsyncProxy"), ("proxy_fenced_late", "fenceAsyncProxy"), ("no_barrier", "race"),
+      ("unfenced", "warpgroupFence"), ("unfenced_again", "warpgroupFence"), ("unnamed", "names"),
+      ("changed", "changed"), ("touched_early", "touched"), ("written", "race"),
+      ("written_behind_barrier", "while this product reads"), ("written_after", "race"),
+      ("uncommitted", "under way"), ("left", "under way"), ("divergent", "warpgroup"), ("differing", "descriptors"),
+      ("unswizzled", "swizzle"), ("off_pattern", "pattern"), ("over_row", "rows"), ("outside", "outside"),
+    ])
+    func `what products of a warpgroup may not do ends them, and is told`(name: String, word: String) throws {
+      let kernel = "test_products_" + name
+      for seed in 1...5 as ClosedRange<UInt64> {
+        let (emulator, device) = try emulatedDevice()
+        emulator.seed(seed)
+        #expect(throws: BackendError.self) { _ = try runProducts(kernel, device) }
+        #expect(emulator.violation.contains(kernel) && emulator.violation.contains(word), "\(emulator.violation)")
+      }
+      try Emulator.shared.get().reset()
+    }
+
+    @Test func `products of a warpgroup are there when a wait has named them, and not before`() throws {
+      for seed in 1...5 as ClosedRange<UInt64> {
+        let (emulator, device) = try emulatedDevice()
+        emulator.seed(seed)
+        #expect(try runProducts("test_products", device))
+        // Four products, each of 16 of 64 rows and of 64 columns.
+        #expect(emulator.counters(of: "test_products")?.warpgroupRead == 4 * (64 + 64) * 16 * 2)
+        #expect(
+          try run("test_products_read_early", count: 128, threads: 128, sharedBytes: 16384, device)
+            == [UInt32](repeating: 0, count: 128))
+        #expect(emulator.violation == "")
+      }
+    }
+
+    @Test func `what products of a warpgroup cannot do without is noticed where it is missing`() throws {
+      let (emulator, device) = try emulatedDevice()
+      defer { emulator.reset() }
+      emulator.recordSites(true)
+      #expect(try runProducts("test_products", device))
+      let sites = emulator.sites.filter { !$0.contains("\tpredicate\t") }
+      for kind in ["barrier", "wait", "index", "fence"] {
+        #expect(sites.contains { $0.contains("\t\(kind)\t") }, "\(kind)")
+      }
+      for site in sites {
+        let (emulator, device) = try emulatedDevice()
+        #expect(emulator.plant(site))
+        let isRight = (try? runProducts("test_products", device)) ?? false
+        #expect(!isRight || emulator.violation != "", "\(site)")
       }
     }
   }

@@ -19,6 +19,7 @@ void meetBlock(Place place) {
     m.atBarrier = 0;
     m.lastBarrier = m.time += tick;
     for (unsigned w = 0; w < m.threads / 32; w++) m.lastSync[w] = m.time;
+    memcpy(m.proxyFenced, m.proxyFence, m.threads * sizeof *m.proxyFence);
     makeBlockReady(m.current->thread);
 }
 
@@ -45,6 +46,34 @@ void loadMatrices(MatrixRows* const* all, bool isTransposed) {
 // Four floats at once, with the arithmetic of one: no fused multiply-adds, sums in the order of k.
 typedef float float4s __attribute__((vector_size(16)));
 
+void multiplyAdd(const float (*a)[16], const float (&b)[16][8], float (&c)[16][8]) {
+    if (truncatesSums) {
+        for (int r = 0; r < 16; r++)
+            for (int n = 0; n < 8; n++) {
+                double sum = c[r][n];
+                for (int k = 0; k < 16; k++) sum += double(a[r][k]) * double(b[k][n]);
+                const float nearest = float(sum);
+                c[r][n] = fabs(double(nearest)) > fabs(sum) ? nextafterf(nearest, 0) : nearest;
+            }
+        return;
+    }
+    for (int r = 0; r < 16; r += 4) {
+        float4s sums[4][2];
+        memcpy(sums, c[r], sizeof sums);
+        for (int k = 0; k < 16; k++) {
+            float4s row[2];
+            memcpy(row, b[k], sizeof row);
+            for (int i = 0; i < 4; i++) {
+                const float x = a[r + i][k];
+                const float4s factor = {x, x, x, x};
+                sums[i][0] += factor * row[0];
+                sums[i][1] += factor * row[1];
+            }
+        }
+        memcpy(c[r], sums, sizeof sums);
+    }
+}
+
 // mma.sync.m16n8k16: lane 4·g + t holds of c rows g, g + 8 and columns 2t, 2t + 1; of a these rows and depths 2t, 2t + 1 (+ 8); of b depths
 // 2t, 2t + 1 (+ 8) and column g.
 void multiplyFragments(Multiplication* const* all) {
@@ -64,31 +93,7 @@ void multiplyFragments(Multiplication* const* all) {
         memcpy(&c[g][2 * t], x.c, 8);
         memcpy(&c[g + 8][2 * t], x.c + 2, 8);
     }
-    if (truncatesSums) {
-        for (int r = 0; r < 16; r++)
-            for (int n = 0; n < 8; n++) {
-                double sum = c[r][n];
-                for (int k = 0; k < 16; k++) sum += double(a[r][k]) * double(b[k][n]);
-                const float nearest = float(sum);
-                c[r][n] = fabs(double(nearest)) > fabs(sum) ? nextafterf(nearest, 0) : nearest;
-            }
-    } else {
-        for (int r = 0; r < 16; r += 4) {
-            float4s sums[4][2];
-            memcpy(sums, c[r], sizeof sums);
-            for (int k = 0; k < 16; k++) {
-                float4s row[2];
-                memcpy(row, b[k], sizeof row);
-                for (int i = 0; i < 4; i++) {
-                    const float x = a[r + i][k];
-                    const float4s factor = {x, x, x, x};
-                    sums[i][0] += factor * row[0];
-                    sums[i][1] += factor * row[1];
-                }
-            }
-            memcpy(c[r], sums, sizeof sums);
-        }
-    }
+    multiplyAdd(a, b, c);
     for (int l = 0; l < 32; l++) {
         memcpy(all[l]->c, &c[l / 4][l % 4 * 2], 8);
         memcpy(all[l]->c + 2, &c[l / 4 + 8][l % 4 * 2], 8);

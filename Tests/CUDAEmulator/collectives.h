@@ -45,6 +45,8 @@ struct Multiplication {
     uint32_t b0, b1;
 };
 void multiplyFragments(Multiplication* const* all);
+// c[16][8] += a[16][16] · b[16][8]
+void multiplyAdd(const float (*a)[16], const float (&b)[16][8], float (&c)[16][8]);
 
 inline float fromBits(uint32_t bits) {
     float f;

@@ -18,7 +18,8 @@ template <class T> static void list(std::string& text, const char* kind, const H
 // As emulator_counters has it.
 std::string line(const std::string& kernel, const emu::Counters& c) {
     std::string text = kernel;
-    for (uint64_t n : {c.launches, c.bytesRead, c.bytesWritten, c.distinctRead, c.distinctWritten, c.multiplyAdds, c.matrixWavefronts, c.matrixRows})
+    for (uint64_t n : {c.launches, c.bytesRead, c.bytesWritten, c.distinctRead, c.distinctWritten, c.multiplyAdds, c.matrixWavefronts, c.matrixRows,
+             c.warpgroupBytes})
         text += "\t" + std::to_string(n);
     return text + "\n";
 }

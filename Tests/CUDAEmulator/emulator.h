@@ -5,14 +5,15 @@
 //   * every global access lies in a region and is aligned as its type is; every shared one lies in the block's shared memory, which starts as NaN;
 //   * accesses of different threads to one byte are ordered (memory.h);
 //   * bytes of an asynchronous copy are not touched between its issue and the wait, and nothing is in flight at the end;
-//   * all lanes of a warp meet at one collective, all threads of a block at one barrier, by its line in the source; nobody waits forever.
+//   * all lanes of a warp meet at one collective, all threads of a block at one barrier, by its line in the source; nobody waits forever;
+//   * what products of warpgroups need (warpgroups.h).
 // The first violation ends the launch.
 #pragma once
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "collectives.h"
+#include "warpgroups.h"
 
 #define DEVICE inline
 #define KERNEL(threads, blocksPerProcessor) extern "C" __attribute__((visibility("hidden"))) void
@@ -86,6 +87,13 @@ inline float shuffleXor(float value, int mask, emu::Place place = emu::Place::he
     });
     return mine.result;
 }
+inline int sameInWarp(int value, emu::Place place = emu::Place::here()) {
+    emu::collective("sameInWarp", value, place, [&](int* const* all) {
+        for (int i = 1; i < 32; i++)
+            if (*all[i] != *all[0]) emu::fail(emu::launchFailed, place, "lanes 0 and %d have different values: %d, %d", i, *all[0], *all[i]);
+    });
+    return value;
+}
 
 namespace emu {
 template <bool isTransposed> inline void loadMatrix(uint32_t (&r)[4], const void* row, Place place) {
@@ -102,6 +110,55 @@ inline void loadMatrixTransposed(uint32_t (&r)[4], const void* row, emu::Place p
 inline void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, emu::Place place = emu::Place::here()) {
     emu::Multiplication mine{c, a, b0, b1};
     emu::collective("multiply", mine, place, [](emu::Multiplication* const* all) { emu::multiplyFragments(all); });
+}
+
+inline uint32_t sharedAddress(const void* p, emu::Place place = emu::Place::here()) {
+    const size_t offset = uintptr_t(p) - uintptr_t(emu::machine.shared);
+    if (offset >= emu::machine.sharedBytes) emu::failShared(p, 1, 1, place);
+    return uint32_t(offset);
+}
+inline void fenceAsyncProxy(emu::Place place = emu::Place::here()) {
+    if (!emu::isFaulty(emu::Kind::fence, place)) emu::fenceProxy();
+}
+namespace emu {
+template <int Count> inline Registers registersOf(float (&c)[Count][4]) { return {c[0], Count * 4}; }
+inline void warpgroupFence(RegisterList list, Place place) {
+    if (!isFaulty(Kind::fence, place)) warpgroupCollective("warpgroupFence", list, place, fenceRegisters);
+}
+inline void warpgroupWait(RegisterList list, size_t pending, Place place) {
+    if (isFaulty(Kind::wait, place)) pending++;
+    warpgroupCollective("warpgroupWait", list, place,
+        [&](Warpgroup& group, RegisterList* const* all) { finishProducts(group, all, pending, place); });
+}
+}  // namespace emu
+template <int Count> inline void warpgroupFence(float (&c)[Count][4], emu::Place place = emu::Place::here()) {
+    emu::warpgroupFence({{emu::registersOf(c)}, 1}, place);
+}
+template <int Count, int Others>
+inline void warpgroupFence(float (&c)[Count][4], float (&others)[Others][4], emu::Place place = emu::Place::here()) {
+    emu::warpgroupFence({{emu::registersOf(c), emu::registersOf(others)}, 2}, place);
+}
+inline void warpgroupCommit(emu::Place place = emu::Place::here()) {
+    char none = 0;
+    emu::warpgroupCollective("warpgroupCommit", none, place, [](emu::Warpgroup& group, char* const*) { emu::commitProducts(group); });
+}
+template <int Pending> inline void warpgroupWait(emu::Place place = emu::Place::here()) { emu::warpgroupWait({{}, 0}, Pending, place); }
+template <int Pending, int Count> inline void warpgroupWait(float (&c)[Count][4], emu::Place place = emu::Place::here()) {
+    emu::warpgroupWait({{emu::registersOf(c)}, 1}, Pending, place);
+}
+template <int Pending, int Count, int Others>
+inline void warpgroupWait(float (&c)[Count][4], float (&others)[Others][4], emu::Place place = emu::Place::here()) {
+    emu::warpgroupWait({{emu::registersOf(c), emu::registersOf(others)}, 2}, Pending, place);
+}
+template <int Count, bool TransposedA, bool TransposedB>
+inline void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a, SharedOperand<TransposedB> b,
+    emu::Place place = emu::Place::here()) {
+    static_assert(Count == 8 || Count == 16, "64 or 128 columns");
+    if (emu::isFaulty(emu::Kind::index, place)) a.descriptor++;
+    emu::ProductArguments mine{emu::registersOf(c), a.descriptor, b.descriptor};
+    emu::warpgroupCollective("warpgroupMultiply", mine, place, [&](emu::Warpgroup& group, emu::ProductArguments* const* all) {
+        emu::issueProduct(group, all, TransposedA, TransposedB, place);
+    });
 }
 
 inline float asFloat(uint32_t bits) { return emu::fromBits(bits); }

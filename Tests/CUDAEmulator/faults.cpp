@@ -7,7 +7,7 @@
 
 namespace emu {
 
-static const char* const kinds[] = {"barrier", "syncWarp", "wait", "index", "predicate"};
+static const char* const kinds[] = {"barrier", "syncWarp", "wait", "index", "predicate", "fence"};
 static std::set<std::tuple<std::string, Kind, std::string, int>> sites;
 
 struct Seen {
@@ -38,7 +38,7 @@ bool plant(const std::string& site) {
     const size_t first = site.find('\t'), second = site.find('\t', first + 1), colon = site.rfind(':');
     if (first == std::string::npos || second == std::string::npos || colon == std::string::npos || colon < second) return false;
     const std::string kind = site.substr(first + 1, second - first - 1);
-    for (int k = 0; k < 5; k++)
+    for (int k = 0; k < 6; k++)
         if (kind == kinds[k]) {
             faults.kernel = site.substr(0, first);
             faults.kind = Kind(k);

@@ -8,9 +8,10 @@ namespace emu {
 enum class Kind {
     barrier,    // barrier does nothing
     syncWarp,   // syncWarp does nothing
-    wait,       // waitCopies leaves one group more under way
-    index,      // a load, a store or the source of a copy is one element further
+    wait,       // waitCopies or warpgroupWait leaves one group more under way
+    index,      // a load, a store, the source of a copy or an operand of a product is one element further
     predicate,  // `when`, or the `valid` of a copy, is always true
+    fence,      // warpgroupFence or fenceAsyncProxy does nothing
 };
 
 struct Faults {

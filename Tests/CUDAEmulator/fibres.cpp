@@ -1,4 +1,4 @@
-#include "fibres.h"
+#include "warpgroups.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +27,7 @@ static void entry() {
     Fibre& self = *machine.current;
     if (self.firstCopy < self.copies.size())
         fail(launchFailed, self.copies[self.firstCopy].place, "the kernel ends with this asynchronous copy still in flight");
+    requireNoProducts();
     self.finished = true;
     machine.finished++;
     suspend("the end", {});

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "warpgroups.h"
+
 namespace emu {
 
 static constexpr size_t mostShared = 256 << 10;
@@ -38,6 +40,7 @@ static void runBlock(unsigned block) {
         m.lastSync[w] = m.time;
     }
     m.finished = m.atBarrier = m.head = m.readyCount = 0;
+    forgetWarpgroups();
     for (unsigned t = 0; t < m.threads; t++) {
         Fibre& f = m.fibres[t];
         f.thread = t;

@@ -65,12 +65,13 @@ struct Counters {
     uint64_t launches = 0;
     uint64_t bytesRead = 0, bytesWritten = 0;          // global memory, as the threads asked for it: before any cache
     uint64_t distinctRead = 0, distinctWritten = 0;    // of it, each word of four bytes once a launch; a word is not read that was written before
-    uint64_t multiplyAdds = 0;                         // inside mma
-    uint64_t matrixWavefronts = 0, matrixRows = 0;     // ldmatrix: cycles of the banks, and 8-row phases (each at least one cycle)
+    uint64_t multiplyAdds = 0;                         // inside mma and wgmma
+    uint64_t matrixWavefronts = 0, matrixRows = 0;     // ldmatrix: cycles of the banks, and 8-row phases (each at least one cycle, of 128 bytes)
+    uint64_t warpgroupBytes = 0;                       // of shared memory that wgmma reads: each operand once for the four warps
 
     void add(const Counters& other) {
         for (auto n : {&Counters::launches, &Counters::bytesRead, &Counters::bytesWritten, &Counters::distinctRead, &Counters::distinctWritten,
-                 &Counters::multiplyAdds, &Counters::matrixWavefronts, &Counters::matrixRows})
+                 &Counters::multiplyAdds, &Counters::matrixWavefronts, &Counters::matrixRows, &Counters::warpgroupBytes})
             this->*n += other.*n;
     }
 };
@@ -87,9 +88,11 @@ struct Machine {
     unsigned threads = 0, finished = 0, atBarrier = 0;
     Place barrierPlace;
 
-    // The clock moves at every launch, block, barrier and syncWarp. These are its readings, in units of `tick` (memory.h).
+    // The clock moves at every launch, block, barrier, syncWarp and fenceAsyncProxy. These are its readings, in units of `tick` (memory.h).
     uint64_t time = 0, launchStart = 0, blockStart = 0, lastBarrier = 0, lastSync[maximumThreads / 32];
     std::vector<uint64_t> blockStarts;  // of this launch: which block an earlier access belongs to
+    // Each thread's last fenceAsyncProxy; and its last one before the last barrier, behind which everybody's products see what it wrote.
+    uint64_t proxyFence[maximumThreads] = {}, proxyFenced[maximumThreads] = {};
 
     char* shared = nullptr;
     size_t sharedBytes = 0;

@@ -43,7 +43,7 @@ static bool areUnordered(uint64_t then, uint64_t now, uint64_t since) {
     if (!(then & now & bytesMask)) return false;
     if (then < m.blockStart || severalOf(then) == ofBlocks) return true;
     if (then < m.lastBarrier) return false;
-    if (severalOf(then) == ofWarps) return true;
+    if (severalOf(then) == ofWarps || severalOf(now) == ofWarps) return true;
     const unsigned a = threadOf(then), b = threadOf(now);
     if (a == b && severalOf(then) == one && severalOf(now) == one) return false;
     return a / 32 != b / 32 || then >= m.lastSync[b / 32];

@@ -93,7 +93,7 @@ template <bool isShared> inline bool recordQuickly(Word* words, size_t count, bo
     const unsigned warp = threadOf(now) / 32;
     const uint64_t sync = machine.lastSync[warp];
     auto changesNothing = [&](uint64_t read) {
-        const bool isMine = severalOf(read) == ofOneWarp && threadOf(read) / 32 == warp && read >= sync;
+        const bool isMine = severalOf(now) != ofWarps && severalOf(read) == ofOneWarp && threadOf(read) / 32 == warp && read >= sync;
         return (read & bytesMask) == bytesMask && (severalOf(read) >= many || isMine);
     };
     for (size_t i = 0; i < count; i++) isQuick &= words[i].write < old && (words[i].read < old || changesNothing(words[i].read));

@@ -1,6 +1,6 @@
 // Kernels that are wrong in one way each, and two that are right: they test the emulator, and are in no fatbin.
 #pragma once
-#include "device.h"
+#include "warpgroup_operands.h"
 
 struct selftest_parameters {
     uint32_t* data;
@@ -17,11 +17,36 @@ struct selftest_parameters {
     K(test_left_in_flight, selftest_parameters, 64, 1, 1024, 64, selftest::LeftInFlight)     \
     K(test_divergent_barrier, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentBarrier) \
     K(test_divergent_warp, selftest_parameters, 64, 1, 1024, 64, selftest::DivergentWarp)    \
+    K(test_not_same, selftest_parameters, 64, 1, 1024, 64, selftest::NotSame)                \
     K(test_deadlock, selftest_parameters, 64, 1, 1024, 64, selftest::Deadlock)               \
     K(test_outside, selftest_parameters, 64, 1, 1024, 64, selftest::Outside)                 \
     K(test_outside_shared, selftest_parameters, 64, 1, 1024, 64, selftest::OutsideShared)    \
     K(test_misaligned, selftest_parameters, 64, 1, 1024, 64, selftest::Misaligned)           \
-    K(test_little_shared, selftest_parameters, 64, 1, 1024, 64, selftest::LittleShared)
+    K(test_little_shared, selftest_parameters, 64, 1, 1024, 64, selftest::LittleShared)      \
+    EMULATOR_SELFTEST_PRODUCTS(K)
+
+#define EMULATOR_SELFTEST_PRODUCTS(K)                                                                        \
+    K(test_products, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::nothing>)  \
+    K(test_products_proxy_unfenced, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::proxyUnfenced>) \
+    K(test_products_proxy_fenced_late, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::proxyFencedLate>) \
+    K(test_products_no_barrier, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::noBarrier>) \
+    K(test_products_unfenced, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::unfenced>) \
+    K(test_products_unfenced_again, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::unfencedAgain>) \
+    K(test_products_unnamed, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::unnamed>) \
+    K(test_products_changed, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::changed>) \
+    K(test_products_read_early, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::readEarly>) \
+    K(test_products_touched_early, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::touchedEarly>) \
+    K(test_products_written, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::written>) \
+    K(test_products_written_behind_barrier, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::writtenBehindBarrier>) \
+    K(test_products_written_after, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::writtenAfter>) \
+    K(test_products_uncommitted, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::uncommitted>) \
+    K(test_products_left, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::left>) \
+    K(test_products_divergent, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::divergent>) \
+    K(test_products_differing, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::differing>) \
+    K(test_products_unswizzled, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::unswizzled>) \
+    K(test_products_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::offPattern>) \
+    K(test_products_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::overRow>) \
+    K(test_products_outside, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::outside>)
 
 namespace selftest {
 
@@ -147,6 +172,10 @@ struct DivergentWarp : Kernel {
     }
 };
 
+struct NotSame : Kernel {
+    static DEVICE void run(const Parameters& p) { storeGlobal(p.data + threadIdx.x, uint32_t(sameInWarp(int(threadIdx.x) / 33))); }
+};
+
 struct Deadlock : Kernel {
     static DEVICE void run(const Parameters&) {
         if (threadIdx.x < 40) barrier();
@@ -172,6 +201,68 @@ struct LittleShared : Kernel {
         uint4 rows[65];
     };
     static DEVICE void run(const Parameters&) { storeShared(&sharedMemory<Larger>().rows[0].x, threadIdx.x); }
+};
+
+// Products of a warpgroup, right but for one thing.
+enum class Wrong {
+    nothing, proxyUnfenced, proxyFencedLate, noBarrier, unfenced, unfencedAgain, unnamed, changed, readEarly, touchedEarly, written,
+    writtenBehindBarrier, writtenAfter, uncommitted, left, divergent, differing, unswizzled, offPattern, overRow, outside
+};
+
+// data[thread] = 1: 64 times 1 · 1/64, of four products.
+template <Wrong wrong> struct Products {
+    static constexpr int threads = 128;
+    struct Shared {
+        Tile<64, 64> a, b;
+    };
+
+    static DEVICE void fill(Tile<64, 64>& tile, float value) {
+        const uint32_t pair = pack(value, value);
+        for (int i = int(threadIdx.x); i < 512; i += threads) storeShared(&tile.data[i], uint4{pair, pair, pair, pair});
+    }
+
+    static DEVICE void run(const Parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int thread = int(threadIdx.x);
+        fill(shared.a, 1);
+        fill(shared.b, 1.0f / 64);
+        if (wrong == Wrong::proxyFencedLate) barrier();
+        if (wrong != Wrong::proxyUnfenced) fenceAsyncProxy();
+        if (wrong != Wrong::proxyFencedLate && wrong != Wrong::noBarrier) barrier();
+
+        float c[8][4] = {}, others[8][4] = {};
+        if (wrong == Wrong::divergent && thread >= 96) warpgroupFence(c);
+        else if (wrong != Wrong::unfenced) warpgroupFence(wrong == Wrong::unnamed ? others : c);
+        if (wrong == Wrong::changed && thread == 77) c[7][3] = 1;
+        const int row = wrong == Wrong::differing && thread == 77 ? 8 : wrong == Wrong::offPattern ? 4 : 0;
+        const int shift = wrong == Wrong::overRow ? 8 : 0;
+        for (int k = 0; k < 64; k += 16) {
+            SharedOperand<false> a = depthAlongRows(&shared.a, row, k + shift), b = depthAlongRows(&shared.b, wrong == Wrong::outside ? 8 : 0, k);
+            if (wrong == Wrong::unswizzled) b.descriptor &= ~uint64_t(0) >> 2;
+            warpgroupMultiply(c, a, b);
+        }
+        if (wrong != Wrong::uncommitted) warpgroupCommit();
+        if (wrong == Wrong::left) return;
+        if (wrong == Wrong::readEarly) storeGlobal(p.data + thread, uint32_t(c[0][0] == 1));
+        if (wrong == Wrong::touchedEarly && thread == 77) c[7][3] = 1;
+        if (wrong == Wrong::written) fill(shared.b, 2);
+        if (wrong == Wrong::writtenBehindBarrier) {
+            barrier();
+            if (thread == 77) fill(shared.b, 2);
+            barrier();
+        }
+        warpgroupWait<0>(c);
+        if (wrong == Wrong::writtenAfter) fill(shared.b, 2);
+        if (wrong == Wrong::unfencedAgain) {
+            warpgroupMultiply(c, depthAlongRows(&shared.a, 0, 0), depthAlongRows(&shared.b, 0, 0));
+            warpgroupCommit();
+            warpgroupWait<0>(c);
+        }
+        bool isRight = true;
+        for (int i = 0; i < 8; i++)
+            for (int j = 0; j < 4; j++) isRight &= c[i][j] == 1;
+        if (wrong != Wrong::readEarly) storeGlobal(p.data + thread, uint32_t(isRight));
+    }
 };
 
 }  // namespace selftest

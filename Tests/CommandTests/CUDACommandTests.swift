@@ -44,7 +44,7 @@ import Testing
       #expect(lines.last?.hasPrefix("head_classifier\t1\t") == true)
       for line in lines {
         let numbers = line.split(separator: "\t").dropFirst().compactMap { Int($0) }
-        #expect(numbers.count == 8 && numbers[0] == 1, "\(line)")
+        #expect(numbers.count == 9 && numbers[0] == 1, "\(line)")
         #expect(0 < numbers[3] && 0 < numbers[4] && numbers[4] <= numbers[2], "\(line)")
       }
     }
@@ -61,7 +61,7 @@ import Testing
     #expect(report["conforms"]?.bool == true)
     #expect(report["device"]?["compute_capability"] == "9.0")
     #expect(report["device"]?["nccl"]?.string?.hasPrefix("2.") == true)
-    #expect((report["primitives"]?.array?.count ?? 0) == 6)
+    #expect((report["primitives"]?.array?.count ?? 0) == 7)
     #expect(report["conformance"]?.array?.compactMap { $0["name"]?.string?.prefix(4) } == ["fp32", "bf16"])
     #expect(report["inference"]?.array?.isEmpty == true && report["kernels"]?.array?.isEmpty == true)
     let text = try Self.trial.run(

@@ -49,6 +49,11 @@ class Kernel:
     def is_convolution(self):
         return "CONVOLUTION" in self.list_name
 
+    def is_for(self, architecture):
+        """With `_90a` in its name it is for that one alone: on others it is a trap."""
+        only = re.search(r"_(\d+a)(?=_|$)", self.name)
+        return not only or architecture == f"sm_{only[1]}"
+
 
 @dataclass
 class Use:
@@ -119,6 +124,9 @@ def main():
                 faults.append(f"{kernel.name} is not in nvcc's log for {architecture}")
                 row.append("?")
                 continue
+            if not kernel.is_for(architecture):
+                row.append("–")
+                continue
             row.append(cell(kernel, use, processor))
             shared.add(use.shared(kernel))
             if kernel.is_convolution and (use.stack or use.spilled) and use.blocks(kernel, processor):
@@ -128,7 +136,8 @@ def main():
     found = markdown.table(["kernel", "threads, blocks wanted", "shared KiB", *options.architectures], rows)
     if options.into:
         legend = (
-            "Registers of a thread, and × how many blocks a multiprocessor holds at once; – where a block needs more shared memory than it may have there. "
+            "Registers of a thread, and × how many blocks a multiprocessor holds at once; – where a block needs more shared memory than it may have there, "
+            "or where the kernel is for another architecture. "
             "Shared memory of a block, static and dynamic."
         )
         markdown.replace_part(options.into, "resources", f"{found}\n\n{legend}")

@@ -34,7 +34,7 @@ final class CUDADevice: @unchecked Sendable {
   let multiprocessors: Int
   /// As the driver says it: 13000 for CUDA 13.0.
   let driverVersion: Int
-  /// By name. A kernel whose block needs more shared memory than the device has for one is not among them.
+  /// By name. Not among them are those for another capability, and those whose block needs more shared memory than one has on the device.
   let kernels: [String: CUDAKernel]
   private let handle: CInt
   private let context: CUDAHandle
@@ -138,7 +138,7 @@ final class CUDADevice: @unchecked Sendable {
     do {
       try call("cuCtxSetCurrent", functions.setContext(context), on: title)
       let most = try value(CUDAConstant.sharedMemoryPerBlock, handle)
-      let loaded = try Self.load(functions, sharedMemory: most, on: title)
+      let loaded = try Self.load(functions, for: capability, sharedMemory: most, on: title)
       (module, kernels) = (loaded.module, loaded.kernels)
     } catch {
       _ = functions.releaseContext(handle)
@@ -156,7 +156,7 @@ final class CUDADevice: @unchecked Sendable {
 
   /// `sharedMemory`: bytes that a block can have.
   private static func load(
-    _ functions: CUDAFunctions, sharedMemory: Int, on device: String
+    _ functions: CUDAFunctions, for capability: (major: Int, minor: Int), sharedMemory: Int, on device: String
   ) throws(BackendError) -> (module: CUDAHandle, kernels: [String: CUDAKernel]) {
     var module: CUDAHandle?
     try check(
@@ -167,6 +167,7 @@ final class CUDADevice: @unchecked Sendable {
     var kernels: [String: CUDAKernel] = [:]
     for row in kernelTable where row.shared_bytes <= sharedMemory {
       let name = String(cString: row.name)
+      guard Self.isThere(name, for: capability) else { continue }
       var function: CUDAHandle?
       try check(functions, "cuModuleGetFunction", functions.function(&function, module, row.name), name, on: device)
       guard let function else { preconditionFailure("a function that was found is there") }
@@ -183,6 +184,11 @@ final class CUDADevice: @unchecked Sendable {
         tile: Int(row.tile), residentBlocks: Int(blocks), parameterBytes: Int(row.parameter_bytes))
     }
     return (module, kernels)
+  }
+
+  /// Whether the fatbin has more of a kernel than a trap: with `_90a` in its name it is for Hopper alone, whose instructions no later card has.
+  private static func isThere(_ kernel: String, for capability: (major: Int, minor: Int)) -> Bool {
+    !kernel.split(separator: "_").contains("90a") || capability == (9, 0)
   }
 
   /// `13.0` of 13000.

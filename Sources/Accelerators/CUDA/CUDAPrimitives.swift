@@ -15,7 +15,7 @@ struct CUDAPrimitives: ~Copyable {
   /// The findings on `device`, one an instruction.
   static func findings(on device: CUDADevice) throws(BackendError) -> [Finding] {
     var primitives = try CUDAPrimitives(device)
-    return [
+    var findings: [Finding] = [
       ("ldmatrix", try primitives.matrix(isTransposed: false)),
       ("ldmatrix.trans", try primitives.matrix(isTransposed: true)),
       ("mma.m16n8k16.bf16", try primitives.multiply()),
@@ -23,7 +23,14 @@ struct CUDAPrimitives: ~Copyable {
       ("cvt.bf16x2", try primitives.pack()),
       ("shfl.bfly", try primitives.shuffle()),
     ]
+    if device.kernels[warpgroup] != nil {
+      findings.append(("wgmma.m64k16.bf16", try primitives.multiplyByWarpgroup()))
+    }
+    return findings
   }
+
+  /// Of the kernel that is for Hopper alone.
+  private static let warpgroup = "primitive_warpgroup_90a"
 
   private init(_ device: CUDADevice) throws(BackendError) {
     let stream = try CUDAStream(device)
@@ -125,6 +132,49 @@ struct CUDAPrimitives: ~Copyable {
     // 17 terms are added in some order, each sum rounded to nearest or towards zero: at most 2⁻²³ of the sizes each.
     return Self.differences(found, expected) { found, expected in
       abs(Double(found) - expected.sum) <= 17 * expected.size * 0x1p-23
+    }
+  }
+
+  /// PTX ISA, wgmma.mma_async: dy · weightᵀ, where the depth of both lies along their rows, and xᵀ · dy, where it lies down their columns; of 128
+  /// columns and of the last 64.
+  private mutating func multiplyByWarpgroup() throws(BackendError) -> [String] {
+    let (rows, columns) = (64, 128)
+    func values(_ count: Int, _ random: inout CounterRandom) -> [Float] {
+      (0..<count).map { _ in HalfPair.rounded(Float(random.normal())) }
+    }
+    let dy = values(rows * columns, &random)
+    let weight = values(columns * columns, &random)
+    let x = values(rows * rows, &random)
+    func words(_ values: [Float]) -> [UInt32] {
+      stride(from: 0, to: values.count, by: 2).map { HalfPair.word(values[$0], values[$0 + 1]) }
+    }
+    let found: [Float] = try run(
+      Self.warpgroup, results: 3 * rows * columns, words(dy), words(weight), words(x)
+    ) { out, given in primitive_warpgroup_parameters(dy: given[0], weight: given[1], x: given[2], out: out) }
+
+    typealias Sum = (sum: Double, size: Double)
+    /// Steps are from a row or column to the next, and from one of the depth to the next.
+    func product(
+      _ left: [Float], _ leftSteps: (row: Int, depth: Int), _ right: [Float], _ rightSteps: (column: Int, depth: Int),
+      depth: Int
+    ) -> [Sum] {
+      (0..<rows * columns).map { index in
+        let (row, column) = (index / columns * leftSteps.row, index % columns * rightSteps.column)
+        var (sum, size) = (0.0, 0.0)
+        for k in 0..<depth {
+          let product = Double(left[row + k * leftSteps.depth]) * Double(right[column + k * rightSteps.depth])
+          sum += product
+          size += abs(product)
+        }
+        return (sum, size)
+      }
+    }
+    let data = product(dy, (columns, 1), weight, (columns, 1), depth: columns)
+    let weights = product(x, (1, rows), dy, (1, columns), depth: rows)
+    func last(_ sums: [Sum]) -> [Sum] { sums.indices.filter { $0 % columns >= columns / 2 }.map { sums[$0] } }
+    // As above, of at most 129 terms.
+    return Self.differences(found, data + weights + last(data) + last(weights)) { found, expected in
+      abs(Double(found) - expected.sum) <= 129 * expected.size * 0x1p-23
     }
   }
 

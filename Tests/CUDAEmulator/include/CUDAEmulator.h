@@ -47,8 +47,9 @@
 /// Kernels for tests of the emulator (`selftest_kernels.h`): blocks of 64 threads, one parameter {uint32_t* data; int32_t count, unused},
 /// 1024 bytes of shared memory. `test_right` adds 1 to each of data[0 ..< count], by every operation there is, one block a 64 of them.
 /// The others do what their names say: test_race_shared, test_race_warp, test_race_global, test_in_flight, test_left_in_flight,
-/// test_divergent_barrier, test_divergent_warp, test_deadlock, test_outside, test_outside_shared, test_misaligned, test_little_shared; but
-/// test_again is right, and touches most of its words more than once.
+/// test_divergent_barrier, test_divergent_warp, test_not_same, test_deadlock, test_outside, test_outside_shared, test_misaligned,
+/// test_little_shared; but test_again is right, and touches most of its words more than once. Those of products of a warpgroup take 128 threads and
+/// 16384 bytes: `test_products` stores 1 to data[0 ..< 128], and `test_products_…`, of which there are 20, each err in one thing.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -72,7 +73,7 @@ void emulator_truncate_sums(int on);
 /// Begins (and forgets what was) or ends the recording of places where a kernel can be made to err.
 void emulator_record_sites(int on);
 
-/// They, a line each: "kernel\tkind\tfile:line\n", where kind is barrier, syncWarp, wait, index or predicate (`faults.h`).
+/// They, a line each: "kernel\tkind\tfile:line\n", where kind is barrier, syncWarp, wait, index, predicate or fence (`faults.h`).
 const char* emulator_sites(void);
 
 /// Makes one of them err from now on; null or empty: none. Returns 0 where the line is not one.
@@ -84,10 +85,11 @@ int emulator_plant(const char* site);
 int emulator_divide(uint64_t address, size_t bytes, const char* name);
 
 /// By kernel, a line each:
-/// "kernel\tlaunches\tbytes read\tbytes written\tdistinct read\tdistinct written\tmultiply-adds\tmatrix wavefronts\tmatrix rows\n".
+/// "kernel\tlaunches\tbytes read\tbytes written\tdistinct read\tdistinct written\tmultiply-adds\tmatrix wavefronts\tmatrix rows\twarpgroup bytes\n".
 /// Bytes are of global memory, as threads ask for them. Distinct ones are what a cache that holds everything for as long as a launch would leave to
 /// the memory: each word of four bytes once a launch, and not read where the launch had written it; 0 where accesses are not checked. Wavefronts
-/// equal rows where loadMatrix has no bank conflicts.
+/// equal rows where loadMatrix has no bank conflicts; a row is 128 bytes of shared memory, and warpgroup bytes are what warpgroupMultiply reads
+/// there.
 const char* emulator_counters(void);
 
 /// The `after`-th next call of a function of the driver (1: the next; with or without its _v2) or of NCCL that returns an error code returns

@@ -5,6 +5,12 @@
 #pragma once
 #include "include/gradient_parameters.h"
 
+// Where warpgroupMultiply reads an operand in shared memory: a matrix descriptor of the PTX ISA (warpgroup_operands.h makes them). Transposed: of A
+// or B as a rule the depth lies side by side, of a transposed one the rows of A or the columns of B.
+template <bool Transposed> struct SharedOperand {
+    uint64_t descriptor;
+};
+
 #ifndef __CUDACC__
 #include "emulator.h"
 #else
@@ -38,6 +44,8 @@ template <int Pending> DEVICE void waitCopies() { asm volatile("cp.async.wait_gr
 
 // The value of lane `lane ^ mask`.
 DEVICE float shuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+// The value, which all lanes have alike: known to be so, it is kept, and what follows from it computed, once for the warp.
+DEVICE int sameInWarp(int value) { return __shfl_sync(0xffffffffu, value, 0); }
 
 // Four 8×8 matrices of 16 bits; lane 8·m + i points to row i of matrix m.
 DEVICE void loadMatrix(uint32_t (&r)[4], const void* row) {
@@ -54,6 +62,74 @@ DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+
+// Products of a warpgroup, which is four warps from a multiple of four on (PTX ISA, wgmma): Hopper's alone. Kernels that use them have _90a in their
+// name; for other architectures they are there, and trap.
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+constexpr bool hasWarpgroupProducts = true;
+#else
+constexpr bool hasWarpgroupProducts = false;
+#endif
+
+// What this thread has written to shared memory, with ordinary stores or copies that it has waited for, may be read by the products of everybody who
+// meets it at the next barrier.
+DEVICE void fenceAsyncProxy() {
+    if constexpr (hasWarpgroupProducts) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+// Nothing that touches these registers moves across.
+template <int Count> DEVICE void holdRegisters(float (&c)[Count][4]) {
+    UNROLL for (int i = 0; i < Count; i++) UNROLL for (int j = 0; j < 4; j++) asm volatile("" : "+f"(c[i][j]) :: "memory");
+}
+// Before the first product, and behind each wait before the next one: names the accumulators that anything else has touched since.
+template <int Count> DEVICE void warpgroupFence(float (&c)[Count][4]) {
+    holdRegisters(c);
+    if constexpr (hasWarpgroupProducts) asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+template <int Count, int Others> DEVICE void warpgroupFence(float (&c)[Count][4], float (&others)[Others][4]) {
+    holdRegisters(others);
+    warpgroupFence(c);
+}
+DEVICE void warpgroupCommit() {
+    if constexpr (hasWarpgroupProducts) asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+// Until at most `Pending` of the warpgroup's groups are under way. Accumulators may be touched behind a wait that names them.
+template <int Pending> DEVICE void warpgroupWait() {
+    if constexpr (hasWarpgroupProducts) asm volatile("wgmma.wait_group.sync.aligned %0;" :: "n"(Pending) : "memory");
+}
+template <int Pending, int Count> DEVICE void warpgroupWait(float (&c)[Count][4]) {
+    warpgroupWait<Pending>();
+    holdRegisters(c);
+}
+template <int Pending, int Count, int Others> DEVICE void warpgroupWait(float (&c)[Count][4], float (&others)[Others][4]) {
+    warpgroupWait<Pending>(c);
+    holdRegisters(others);
+}
+
+#define FOUR(i) "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])
+// c[64][8 · Count] += a[64][16] · b[16][8 · Count], later. A warp has 16 rows, and of each eight columns what `multiply` gives a lane.
+template <int Count, bool TransposedA, bool TransposedB>
+DEVICE void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a, SharedOperand<TransposedB> b) {
+    static_assert(Count == 8 || Count == 16, "64 or 128 columns");
+    if constexpr (!hasWarpgroupProducts) {
+        __trap();
+    } else if constexpr (Count == 8) {
+        asm volatile("{ .reg .pred adds; setp.eq.b32 adds, 0, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+            "}, %32, %33, adds, 1, 1, %34, %35; }"
+            : FOUR(0), FOUR(1), FOUR(2), FOUR(3), FOUR(4), FOUR(5), FOUR(6), FOUR(7)
+            : "l"(a.descriptor), "l"(b.descriptor), "n"(int(TransposedA)), "n"(int(TransposedB)));
+    } else {
+        asm volatile("{ .reg .pred adds; setp.eq.b32 adds, 0, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+            "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+            "}, %64, %65, adds, 1, 1, %66, %67; }"
+            : FOUR(0), FOUR(1), FOUR(2), FOUR(3), FOUR(4), FOUR(5), FOUR(6), FOUR(7),
+              FOUR(8), FOUR(9), FOUR(10), FOUR(11), FOUR(12), FOUR(13), FOUR(14), FOUR(15)
+            : "l"(a.descriptor), "l"(b.descriptor), "n"(int(TransposedA)), "n"(int(TransposedB)));
+    }
+}
+#undef FOUR
+
 DEVICE float asFloat(uint32_t bits) { return __uint_as_float(bits); }
 // The two bf16 of a word.
 DEVICE float lowHalf(uint32_t pair) { return __uint_as_float(pair << 16); }

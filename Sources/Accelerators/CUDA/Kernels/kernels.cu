@@ -11,6 +11,7 @@
 #include "packing.h"
 #include "pointwise.h"
 #include "pointwise_gradient.h"
+#include "pointwise_gradients.h"
 #include "pool_gradients.h"
 #include "pools.h"
 #include "primitives.h"

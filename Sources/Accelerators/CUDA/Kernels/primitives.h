@@ -1,6 +1,7 @@
 // One small kernel per primitive of device.h, so that a real card can be compared with what the emulator believes.
 #pragma once
-#include "device.h"
+#include "warpgroup_operands.h"
+#include "weight_tiles.h"
 
 struct NothingShared {
     uint32_t unused[4];
@@ -97,5 +98,49 @@ struct PrimitiveShuffle {
     static DEVICE void run(const primitive_shuffle_parameters& p) {
         const float value = loadGlobal(p.in + threadIdx.x);
         for (int mask = 0; mask < 32; mask++) storeGlobal(p.out + mask * 32 + threadIdx.x, shuffleXor(value, mask));
+    }
+};
+
+// wgmma: the two products of a backward pass, dy · weightᵀ and xᵀ · dy, with 128 columns and with the last 64 of them.
+struct PrimitiveWarpgroup {
+    static constexpr int threads = 128, rows = 64, depth = 128;
+    struct Shared {
+        Tile<64, 64> dy[2], x;
+        Tile<128, 64> weight[2];
+    };
+
+    template <int Count> static DEVICE void store(const float (&sum)[Count][4], float* first) {
+        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+        UNROLL for (int j = 0; j < Count; j++) storePartial(sum[j], first + warp * 16 * Count * 8 + j * 8, Count * 8, lane);
+    }
+
+    template <int Columns> static DEVICE void multiply(const Shared& shared, float* out) {
+        constexpr int first = 128 - Columns;
+        float data[Columns / 8][4] = {}, weight[Columns / 8][4] = {};
+        warpgroupFence(data, weight);
+        UNROLL for (int k = 0; k < depth; k += 16) warpgroupMultiply(data, depthAlongRows(shared.dy, 0, k), depthAlongRows(shared.weight, first, k));
+        warpgroupCommit();
+        UNROLL for (int k = 0; k < rows; k += 16) warpgroupMultiply(weight, depthDownColumns(&shared.x, k, 0), depthDownColumns(shared.dy, k, first));
+        warpgroupCommit();
+        warpgroupWait<1>(data);
+        store(data, out);
+        warpgroupWait<0>(weight);
+        store(weight, out + rows * Columns);
+    }
+
+    static DEVICE void run(const primitive_warpgroup_parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int thread = threadIdx.x;
+        UNROLL for (int i = 0; i < 2; i++) {
+            TileCopy<64, 64, threads>(static_cast<const uint16_t*>(p.dy) + i * 64, depth, 0, thread).start(shared.dy[i], rows);
+            TileCopy<128, 64, threads>(static_cast<const uint16_t*>(p.weight) + i * 64, depth, 0, thread).start(shared.weight[i], 128);
+        }
+        TileCopy<64, 64, threads>(p.x, 64, 0, thread).start(shared.x, rows);
+        commitCopies();
+        waitCopies<0>();
+        fenceAsyncProxy();
+        barrier();
+        multiply<128>(shared, p.out);
+        multiply<64>(shared, p.out + 2 * rows * 128);
     }
 };

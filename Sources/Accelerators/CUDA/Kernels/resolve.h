@@ -2,6 +2,9 @@
 #pragma once
 #include "elements.h"
 
+// What is left of a gradient times a scale.
+DEVICE float resolved(float scale, float g, float constant, float slope, float x) { return fmaf(scale, g, -fmaf(slope, x, constant)); }
+
 // A thread stays with eight lanes, whose constants it keeps, and takes every `rows`-th pixel of them.
 template <class A> struct ResolveGradient {
     static constexpr int threads = 256;
@@ -25,7 +28,7 @@ template <class A> struct ResolveGradient {
                 float g[8], x[8];
                 loadElements(static_cast<const A*>(p.g) + int64_t(pixel) * p.g_stride + lane, g);
                 loadElements(static_cast<const A*>(p.x) + int64_t(pixel) * p.x_stride + lane, x);
-                UNROLL for (int j = 0; j < 8; j++) g[j] = fmaf(affine.scale[j], g[j], -fmaf(slope[j], x[j], constant[j]));
+                UNROLL for (int j = 0; j < 8; j++) g[j] = resolved(affine.scale[j], g[j], constant[j], slope[j], x[j]);
                 storeElements(static_cast<A*>(p.resolved) + int64_t(pixel) * p.lanes + lane, g);
             }
         }

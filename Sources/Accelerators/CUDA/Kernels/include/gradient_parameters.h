@@ -54,6 +54,24 @@ struct pointwise_weight_gradient_parameters {
     int32_t pixels, channels, outputs, x_stride;
 };
 
+// The three above in one, for a dense layer's 1×1 convolution of at most 128 outputs: dy[pixels][outputs] = scale·d − (constant + slope·y), rounded to
+// A, which is not stored; d' = (dy · weightᵀ) gated by affine(x), G += s·d' and the sums of d' over a part of the pixels; and
+// partial = relu(affine(x))ᵀ · dy over the same part.
+struct pointwise_gradients_parameters {
+    DEVICE_POINTER(const void) d;                        // [pixels][outputs] of A: the gradient behind the gate of the batch norm that follows
+    DEVICE_POINTER(const void) y;                        // [pixels][outputs] of A: what that batch norm normalises
+    DEVICE_POINTER(const struct affine_pair) y_affine;   // [outputs], its scales
+    DEVICE_POINTER(const struct debt_pair) debts;        // [outputs]
+    DEVICE_POINTER(const void) weight;                   // [channels][outputs] of A, as the forward pass reads it
+    DEVICE_POINTER(const void) x;                        // [pixels][x_stride] of A
+    DEVICE_POINTER(const struct affine_pair) affine;     // [channels]
+    DEVICE_POINTER(const struct batch_moments) moments;  // [channels], of x
+    DEVICE_POINTER(void) gradient;                       // G, its first `channels`, added to
+    DEVICE_POINTER(float) partial;                       // [parts][channels][outputs]
+    DEVICE_POINTER(struct gate_sums) sums;               // [parts][channels]
+    int32_t pixels, channels, outputs, x_stride, g_stride, unused;
+};
+
 // d[pixels][channels] of A = (3×3 transposed convolution of dy) gated by affine(y), and its sums.
 struct growth_data_gradient_parameters {
     DEVICE_POINTER(const void) dy;                       // [pixels][outputs] of A
@@ -73,35 +91,6 @@ struct growth_weight_gradient_parameters {
     DEVICE_POINTER(const struct affine_pair) affine;     // [channels]
     DEVICE_POINTER(float) partial;
     int32_t pixels, height, width, channels, outputs, unused;
-};
-
-struct pointwise_gradients_parameters {
-    DEVICE_POINTER(const void) d;                        // [pixels][outputs] of A: the gradient behind the gate of the batch norm that follows
-    DEVICE_POINTER(const void) y;                        // [pixels][outputs] of A: what that batch norm normalises
-    DEVICE_POINTER(const struct affine_pair) y_affine;   // [outputs], its scales
-    DEVICE_POINTER(const struct debt_pair) debts;        // [outputs]
-    DEVICE_POINTER(const void) weight;                   // [channels][outputs] of A, as the forward pass reads it
-    DEVICE_POINTER(const void) x;                        // [pixels][x_stride] of A
-    DEVICE_POINTER(const struct affine_pair) affine;     // [channels]
-    DEVICE_POINTER(const struct batch_moments) moments;  // [channels], of x
-    DEVICE_POINTER(void) gradient;                       // G, its first `channels`, added to
-    DEVICE_POINTER(float) partial;                       // [parts][channels][outputs]
-    DEVICE_POINTER(struct gate_sums) sums;               // [parts][channels]
-    int32_t pixels, channels, outputs, x_stride, g_stride, unused;
-};
-
-struct growth_gradients_parameters {
-    DEVICE_POINTER(const void) g;                        // G from the new channels' first lane on, [pixels][g_stride] of A
-    DEVICE_POINTER(const void) x;                        // the new channels, [pixels][x_stride] of A
-    DEVICE_POINTER(const struct debt_pair) debts;        // [outputs]: what the new channels owe
-    DEVICE_POINTER(const void) weight;                   // [9][channels][outputs] of A, as the forward pass reads it
-    DEVICE_POINTER(const void) y;                        // [pixels][channels] of A
-    DEVICE_POINTER(const struct affine_pair) affine;     // [channels]
-    DEVICE_POINTER(const struct batch_moments) moments;  // [channels], of y
-    DEVICE_POINTER(void) d;                              // [pixels][channels] of A
-    DEVICE_POINTER(float) partial;                       // [parts][9][channels][outputs]
-    DEVICE_POINTER(struct gate_sums) sums;               // [parts][channels]
-    int32_t pixels, height, width, channels, outputs, g_stride, x_stride, unused;
 };
 
 // partial[parts][channels·64][outputs] over a part of the tiles of all images, depth as in stem_parameters.

@@ -19,6 +19,7 @@
 //   resolve_gradient_*           any: threads stride over eights of lanes
 //   pointwise_data_gradient_*    ⌈pixels / tile⌉, ⌈channels / 128⌉
 //   pointwise_weight_gradient_*  parts, ⌈channels / 64⌉, ⌈outputs / 128⌉    part b of P takes tiles ⌊T·b/P⌋ ..< ⌊T·(b + 1)/P⌋
+//   pointwise_gradients_*        parts, ⌈channels / 128⌉                    parts of the tiles, as above
 //   growth_data_gradient_*       ⌈pixels / tile⌉, ⌈channels / 128⌉           the pitch as in growth_*
 //   growth_weight_gradient_*     parts, ⌈channels / 32⌉, outputs / 32
 //   stem_weight_gradient_*       parts, channels of an image, ⌈outputs / 64⌉
@@ -31,6 +32,8 @@
 //   unpack_stem_gradient         any: threads stride over the elements
 //   gradient_norm, optimizer     any: threads stride over the elements
 //   mean_over_ranks              ⌈count / threads⌉
+//
+// With _90a in its name a kernel is for Hopper (compute capability 9.0) alone: elsewhere it is in the fatbin, and traps.
 #define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
     CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_SMALL_GRADIENTS(K)
 
@@ -74,12 +77,15 @@
     K(primitive_multiply, primitive_multiply_parameters, 32, 1, 16, 0, PrimitiveMultiply) \
     K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
     K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
-    K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle)
+    K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle) \
+    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 57344, 0, PrimitiveWarpgroup)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \
     K(pointwise_data_gradient_32_bf16, pointwise_data_gradient_parameters, 128, 4, 40960, 32, PointwiseDataGradient<32>) \
     K(pointwise_weight_gradient_bf16, pointwise_weight_gradient_parameters, 128, 3, 49152, 32, PointwiseWeightGradient) \
+    K(pointwise_gradients_64_bf16, pointwise_gradients_parameters, 256, 1, 101376, 64, PointwiseGradients<64>) \
+    K(pointwise_gradients_32_bf16, pointwise_gradients_parameters, 256, 1, 76800, 32, PointwiseGradients<32>) \
     K(growth_data_gradient_128x56_bf16, growth_data_gradient_parameters, 256, 2, 65536, 128, GrowthDataGradient<128, 56>) \
     K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
     K(growth_data_gradient_64x66_bf16, growth_data_gradient_parameters, 128, 3, 59392, 64, GrowthDataGradient<64, 66>) \

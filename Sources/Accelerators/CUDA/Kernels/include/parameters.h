@@ -205,3 +205,12 @@ struct primitive_shuffle_parameters {
     DEVICE_POINTER(const float) in;
     DEVICE_POINTER(float) out;
 };
+
+// Of bf16 dy [64][128], weight [128][128], x [64][64], all of them rows of consecutive values. out: dy · weightᵀ [64][128] and xᵀ · dy [64][128];
+// then their last 64 columns once more, [64][64] each.
+struct primitive_warpgroup_parameters {
+    DEVICE_POINTER(const void) dy;
+    DEVICE_POINTER(const void) weight;
+    DEVICE_POINTER(const void) x;
+    DEVICE_POINTER(float) out;
+};

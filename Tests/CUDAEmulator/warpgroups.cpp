@@ -1,0 +1,238 @@
+#include "warpgroups.h"
+
+namespace emu {
+
+static constexpr uint32_t untouched = 0xffe1a55e;  // not a number; what arithmetic gives is 0x7fc00000 or 0xffc00000
+
+static bool isUntouched(Registers registers) {
+    for (int i = 0; i < registers.count; i++) {
+        uint32_t bits;
+        memcpy(&bits, registers.first + i, 4);
+        if (bits != untouched) return false;
+    }
+    return true;
+}
+
+static uint64_t contentsOf(Registers registers) {
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < registers.count; i++) {
+        uint32_t bits;
+        memcpy(&bits, registers.first + i, 4);
+        hash = (hash ^ bits) * 1099511628211u;
+    }
+    return hash;
+}
+
+void forgetWarpgroups() {
+    for (Warpgroup& group : warpgroups)
+        if (group.isUsed) group = {};
+}
+
+void requireNoProducts() {
+    const Warpgroup& group = warpgroups[machine.current->thread / warpgroupThreads];
+    if (group.firstProduct < group.products.size())
+        fail(launchFailed, group.products[group.firstProduct].place, "the kernel ends with this product still under way");
+}
+
+void fenceProxy() { machine.proxyFence[machine.current->thread] = machine.time += tick; }
+
+// MARK: Accumulators
+
+// Thread t holds of each eight columns, of row 16·warp + g and of the row eight below, columns 2·i and the next, where t % 32 = 4·g + i.
+static void exchange(Accumulators& c, bool toRegisters) {
+    for (unsigned t = 0; t < warpgroupThreads; t++)
+        for (int j = 0; j < c.columns / 8; j++)
+            for (int half = 0; half < 2; half++) {
+                const unsigned row = t / 32 * 16 + t % 32 / 4 + unsigned(half) * 8;
+                float* sums = &c.sums[row * unsigned(c.columns) + unsigned(j) * 8 + t % 4 * 2];
+                float* registers = c.registers[t] + j * 4 + half * 2;
+                memcpy(toRegisters ? registers : sums, toRegisters ? sums : registers, 8);
+            }
+}
+
+static Accumulators* find(Warpgroup& group, float* registers) {
+    for (Accumulators& c : group.held)
+        if (c.registers[0] == registers) return &c;
+    return nullptr;
+}
+
+static void requireUntouched(const Accumulators& c, Place place) {
+    for (float* registers : c.registers)
+        if (!isUntouched({registers, c.columns / 2}))
+            fail(launchFailed, place, "accumulators of a product were touched before a warpgroupWait named them");
+}
+
+void fenceRegisters(Warpgroup& group, RegisterList* const* all) {
+    group.isFenced = true;
+    for (unsigned t = 0; t < warpgroupThreads; t++)
+        for (int i = 0; i < all[t]->count; i++) group.fenced[t].push_back({all[t]->list[i], contentsOf(all[t]->list[i])});
+}
+
+static void requireFenced(const Warpgroup& group, unsigned thread, Registers c, Place place) {
+    bool isNamed = false;
+    for (const FencedRegisters& fenced : group.fenced[thread]) {
+        if (fenced.registers.first != c.first || fenced.registers.count < c.count) continue;
+        if (fenced.contents == contentsOf(fenced.registers)) return;
+        isNamed = true;
+    }
+    fail(launchFailed, place, isNamed ? "accumulators have changed since the warpgroupFence" : "no warpgroupFence names these accumulators");
+}
+
+static Accumulators& hold(Warpgroup& group, ProductArguments* const* all, Place place) {
+    const int count = all[0]->c.count;
+    if (Accumulators* c = find(group, all[0]->c.first)) {
+        if (c->columns != count * 2) fail(launchFailed, place, "products of different shapes with the same accumulators");
+        requireUntouched(*c, place);
+        return *c;
+    }
+    for (unsigned t = 0; t < warpgroupThreads; t++) requireFenced(group, t, all[t]->c, place);
+    Accumulators& c = group.held.emplace_back();
+    c.columns = count * 2;
+    c.underWay = 0;
+    c.sums.resize(size_t(64 * c.columns));
+    for (unsigned t = 0; t < warpgroupThreads; t++) c.registers[t] = all[t]->c.first;
+    exchange(c, false);
+    for (float* registers : c.registers)
+        for (int i = 0; i < count; i++) memcpy(registers + i, &untouched, 4);
+    return c;
+}
+
+// MARK: Operands
+
+// PTX ISA, "Matrix Descriptor Format"; of the swizzles only the one of 128 bytes.
+static Operand decode(uint64_t descriptor, bool isTransposed, int count, Place place) {
+    const auto bytes = [&](int shift) { return size_t(descriptor >> shift & 0x3fff) * 16; };
+    const Operand operand{bytes(0), bytes(16), bytes(32), isTransposed, count};
+    if (descriptor >> 62 != 1 || descriptor & 0x3ffec000c000c000)
+        fail(launchFailed, place, "descriptor %016llx: not a 128-byte swizzle with base offset 0, or bits set that have no meaning",
+            static_cast<unsigned long long>(descriptor));
+    if (operand.start & 0x380 || operand.stride % 1024 || (isTransposed && count > 64 && operand.leading % 1024))
+        fail(misalignedAddress, place, "descriptor %016llx: rows do not begin where the swizzle's pattern of 1024 bytes does",
+            static_cast<unsigned long long>(descriptor));
+    if (isTransposed ? operand.start % 128 != 0 : operand.start % 128 > 128 - 32)
+        fail(misalignedAddress, place, "descriptor %016llx: the operand runs over the end of its rows of 128 bytes",
+            static_cast<unsigned long long>(descriptor));
+    return operand;
+}
+
+// Calls `body` with the offset in shared memory of each 16 bytes, and with the row of A or column of B and the depth that their first element has.
+template <class Body> static void forChunks(const Operand& o, Body body) {
+    const auto swizzled = [](size_t offset) { return offset ^ (offset >> 7 & 7) << 4; };
+    // Of eights of rows, a row's place: rows are what does not lie side by side.
+    const auto row = [&](int r) { return o.start + size_t(r / 8) * o.stride + size_t(r % 8) * 128; };
+    if (o.isTransposed) {
+        for (int depth = 0; depth < 16; depth++)
+            for (int i = 0; i < o.count; i += 8) body(swizzled(row(depth) + size_t(i / 64) * o.leading + size_t(i % 64) * 2), i, depth);
+    } else {
+        for (int i = 0; i < o.count; i++)
+            for (int depth = 0; depth < 16; depth += 8) body(swizzled(row(i) + size_t(depth) * 2), i, depth);
+    }
+}
+
+// A read by all four warps, which goes past the generic proxy.
+static void issueRead(const Operand& operand, std::vector<uint64_t>& writes, Place place) {
+    const Machine& m = machine;
+    forChunks(operand, [&](size_t offset, int, int) {
+        touchShared(m.shared + offset, 16, 16, false, place, ofWarps);
+        if (!checksRaces) return;
+        for (size_t word = offset / 4; word < offset / 4 + 4; word++) {
+            const uint64_t write = m.sharedWords[word].write;
+            if (write >= m.blockStart && write >= m.proxyFenced[threadOf(write)]) {
+                const Place other = placesByNumber[write % places];
+                fail(launchFailed, place, "reads shared+%zu, which thread %u wrote in %s:%d: no fenceAsyncProxy and a barrier came since", word * 4,
+                    threadOf(write), other.name(), other.line);
+            }
+            writes.push_back(write);
+        }
+    });
+}
+
+static void finishRead(const Operand& operand, const uint64_t*& writes, Place place) {
+    const Machine& m = machine;
+    forChunks(operand, [&](size_t offset, int, int) {
+        touchShared(m.shared + offset, 16, 16, false, place, ofWarps);
+        machine.counters.warpgroupBytes += 16;
+        if (!checksRaces) return;
+        for (size_t word = offset / 4; word < offset / 4 + 4; word++) {
+            const uint64_t write = m.sharedWords[word].write;
+            if (write == *writes++) continue;
+            const Place other = placesByNumber[write % places];
+            fail(launchFailed, place, "race: thread %u writes shared+%zu in %s:%d while this product reads it", threadOf(write), word * 4,
+                other.name(), other.line);
+        }
+    });
+}
+
+// MARK: Products
+
+void issueProduct(Warpgroup& group, ProductArguments* const* all, bool isTransposedA, bool isTransposedB, Place place) {
+    for (unsigned t = 1; t < warpgroupThreads; t++)
+        if (all[t]->a != all[0]->a || all[t]->b != all[0]->b) fail(launchFailed, place, "the threads of a warpgroup have different descriptors");
+    if (!group.isFenced) fail(launchFailed, place, "no warpgroupFence came before this product, or none since the last warpgroupWait");
+    Accumulators& c = hold(group, all, place);
+    c.underWay++;
+    Product& product = group.products.emplace_back();
+    product.a = decode(all[0]->a, isTransposedA, 64, place);
+    product.b = decode(all[0]->b, isTransposedB, c.columns, place);
+    product.registers = c.registers[0];
+    product.place = place;
+    issueRead(product.a, product.writes, place);
+    issueRead(product.b, product.writes, place);
+}
+
+static void multiply(const Product& product, Accumulators& c) {
+    static float a[64][16], b[16][256];
+    const auto element = [](size_t offset, int i) {
+        uint16_t bits;
+        memcpy(&bits, machine.shared + offset + i * 2, 2);
+        return fromBf16(bits);
+    };
+    forChunks(product.a, [&](size_t offset, int row, int depth) {
+        for (int i = 0; i < 8; i++) (product.a.isTransposed ? a[row + i][depth] : a[row][depth + i]) = element(offset, i);
+    });
+    forChunks(product.b, [&](size_t offset, int column, int depth) {
+        for (int i = 0; i < 8; i++) (product.b.isTransposed ? b[depth][column + i] : b[depth + i][column]) = element(offset, i);
+    });
+    for (int column = 0; column < c.columns; column += 8) {
+        float right[16][8], sums[16][8];
+        for (int k = 0; k < 16; k++) memcpy(right[k], &b[k][column], sizeof right[k]);
+        for (int row = 0; row < 64; row += 16) {
+            const auto first = [&](int r) { return &c.sums[size_t((row + r) * c.columns + column)]; };
+            for (int r = 0; r < 16; r++) memcpy(sums[r], first(r), sizeof sums[r]);
+            multiplyAdd(a + row, right, sums);
+            for (int r = 0; r < 16; r++) memcpy(first(r), sums[r], sizeof sums[r]);
+        }
+    }
+    machine.counters.multiplyAdds += 64 * 16 * uint64_t(c.columns);
+}
+
+void finishProducts(Warpgroup& group, RegisterList* const* all, size_t pending, Place place) {
+    for (; group.groupEnds.size() - group.firstGroup > pending; group.firstGroup++)
+        for (; group.firstProduct < group.groupEnds[group.firstGroup]; group.firstProduct++) {
+            const Product& product = group.products[group.firstProduct];
+            const uint64_t* writes = product.writes.data();
+            finishRead(product.a, writes, product.place);
+            finishRead(product.b, writes, product.place);
+            Accumulators& c = *find(group, product.registers);
+            multiply(product, c);
+            c.underWay--;
+        }
+    if (group.firstProduct == group.products.size()) {
+        group.products.clear();
+        group.groupEnds.clear();
+        group.firstProduct = group.firstGroup = 0;
+    }
+    for (int i = 0; i < all[0]->count; i++) {
+        Accumulators* c = find(group, all[0]->list[i].first);
+        if (!c) continue;
+        if (c->underWay) fail(launchFailed, place, "names accumulators whose products are still under way");
+        requireUntouched(*c, place);
+        exchange(*c, true);
+        if (c != &group.held.back()) *c = std::move(group.held.back());
+        group.held.pop_back();
+    }
+    group.isFenced = false;
+    for (auto& fenced : group.fenced) fenced.clear();
+}
+
+}  // namespace emu
