@@ -17,6 +17,7 @@
 #define DEVICE inline
 #define KERNEL(threads, blocksPerProcessor) extern "C" __attribute__((visibility("hidden"))) void
 #define UNROLL
+#define ROLLED
 
 struct alignas(16) uint4 {
     uint32_t x, y, z, w;
@@ -104,6 +105,7 @@ inline void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
     emu::collective("multiply", mine, place, [](emu::Multiplication* const* all) { emu::multiplyFragments(all); });
 }
 
+inline uint32_t unforeseen(uint32_t x) { return x; }
 inline float asFloat(uint32_t bits) { return emu::fromBits(bits); }
 inline float lowHalf(uint32_t pair) { return emu::fromBits(pair << 16); }
 inline float highHalf(uint32_t pair) { return emu::fromBits(pair & 0xffff0000u); }

@@ -11,6 +11,7 @@
 #define DEVICE __device__ __forceinline__
 #define KERNEL(threads, blocksPerProcessor) extern "C" __global__ void __launch_bounds__(threads, blocksPerProcessor)
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 
 // The block's dynamic shared memory.
 template <class T> DEVICE T& sharedMemory() {
@@ -53,6 +54,11 @@ DEVICE void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+// The same number, but as if nobody knew which: what is computed from it is computed here, and not kept in registers from before a loop.
+DEVICE uint32_t unforeseen(uint32_t x) {
+    asm volatile("" : "+r"(x));
+    return x;
 }
 DEVICE float asFloat(uint32_t bits) { return __uint_as_float(bits); }
 // The two bf16 of a word.
