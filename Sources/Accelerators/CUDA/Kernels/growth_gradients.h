@@ -4,6 +4,13 @@
 #include "growth.h"
 #include "weight_tiles.h"
 
+// Rows of `Columns` bf16, each chunk of 16 bytes in a plane of its own. Eight consecutive rows of a chunk are 128 consecutive bytes, wherever the first
+// one is, so that no row's place has to be permuted: places that differ by constants are one address with constants added.
+template <int Rows, int Columns> struct Planes {
+    uint4 data[Columns / 8][Rows];
+    DEVICE uint4* at(int row, int chunk) { return &data[chunk][row]; }
+};
+
 // A block computes 64 channels over a part of the tiles. What a pixel gave through tap 8 − t comes back to it through tap t, so both gradients of a
 // pixel read dy in the same places: d = Σ over t of dy(pixel moved by t) · weight[8 − t]ᵀ, and to the gradient of weight[8 − t] it adds
 // relu(affine(y)) · dy(pixel moved by t). Only dy has a halo.
@@ -15,18 +22,20 @@
 // multiplication, which is what bounds this kernel. Each value of d is summed over taps, in a tap over steps of 16, as in GrowthDataGradient.
 template <int Pixels, int Pitch> struct GrowthGradients {
     static constexpr int threads = 192, channels = 64, outputs = 32, thirds = 3, rowTiles = Pixels / thirds / 16;
-    static constexpr int ring = (Pixels + 2 * Pitch + 2 + 7) / 8 * 8, zeroRow = ring;   // eight of them, as in growth.h
+    // Two rows more repeat the ring's first ones, so that a row's right neighbours are the two behind it. Of zeros there are eight and two: a lane reads
+    // those in the same banks as the rows they replace.
+    static constexpr int ring = (Pixels + 2 * Pitch + 2 + 9) / 8 * 8 - 2, zeroRow = ring + 2, planeRows = zeroRow + 10;
     static constexpr int brought = Pixels * outputs / 8 / threads, apart = threads * 8 / outputs;
     struct Shared {
-        Tile<zeroRow + 8, outputs> dy;
-        Tile<taps * channels, outputs> weight;
+        Planes<planeRows, outputs> dy;
+        Planes<taps * channels, outputs> weight;
         Tile<Pixels, channels> y, activations;         // y becomes d
         uint4 g[brought][threads], x[brought][threads];   // each thread's own, of the next step
         Tile<4, channels> affine;                       // row i, chunk c: scale and shift of channels 8c + 2i and the one behind it
         Tile<4, outputs> debts;                         // likewise
         float mean[channels];
         gate_sums sums[thirds][channels];
-        uint32_t valid[Pixels];                         // validTaps
+        uint16_t valid[Pixels];                         // validTaps
         double gradient[channels], product[channels];   // of all tiles so far: here, since all registers are in use
     };
 
@@ -45,9 +54,9 @@ template <int Pixels, int Pitch> struct GrowthGradients {
         return loadShared(reinterpret_cast<const float4*>(constants.at(row, chunk)));
     }
 
-    // A warp's accumulators are rounded, then gated, and take the place of the values of y that decided; and a tile's sums of them. `left`: of the
-    // tile's pixels those that exist.
-    static DEVICE void gate(Shared& shared, const float (&sum)[rowTiles][4][4], int third, int firstColumn, int left, int lane) {
+    // A warp's accumulators are rounded, then gated, and take the place of the values of y that decided; and the third's sums of
+    // them.
+    static DEVICE void gate(Shared& shared, const float (&sum)[rowTiles][4][4], int third, int firstColumn, int lane) {
         float totals[16];                // gradient and product of each of this lane's channels, over its rows
         UNROLL for (int j = 0; j < 4; j++) {
             const int column = firstColumn + j * 8 + lane % 4 * 2;
@@ -56,13 +65,10 @@ template <int Pixels, int Pitch> struct GrowthGradients {
             uint32_t* first = shared.y.pair(third * rowTiles * 16 + lane / 4, column);
             float4 total{0, 0, 0, 0};
             UNROLL for (int i = 0; i < rowTiles; i++) UNROLL for (int half = 0; half < 2; half++) {
-                const int row = third * rowTiles * 16 + i * 16 + half * 8 + lane / 4;
                 uint32_t* place = first + (i * 16 + half * 8) * channels / 2;   // eight rows further a chunk stands in the same column
                 const uint32_t y = loadShared(place), d = pack(sum[i][j][half * 2], sum[i][j][half * 2 + 1]);
-                const bool inside = when(row < left);
-                float low = 0, high = 0;
-                if (inside && fmaf(lowHalf(y), affine.x, affine.y) > 0) low = lowHalf(d);
-                if (inside && fmaf(highHalf(y), affine.z, affine.w) > 0) high = highHalf(d);
+                const float low = fmaf(lowHalf(y), affine.x, affine.y) > 0 ? lowHalf(d) : 0;
+                const float high = fmaf(highHalf(y), affine.z, affine.w) > 0 ? highHalf(d) : 0;
                 storeShared(place, pack(low, high));
                 total = {total.x + low, fmaf(low, lowHalf(y) - mean.x, total.y), total.z + high, fmaf(high, highHalf(y) - mean.y, total.w)};
             }
@@ -113,7 +119,7 @@ template <int Pixels, int Pitch> struct GrowthGradients {
             storeShared(&shared.gradient[thread], 0.0);
             storeShared(&shared.product[thread], 0.0);
         }
-        if (when(thread < 32)) storeShared(shared.dy.at(zeroRow + thread / 4, chunk), uint4{0, 0, 0, 0});
+        if (when(thread < 40)) storeShared(shared.dy.at(zeroRow + thread / 4, chunk), uint4{0, 0, 0, 0});
 
         float weightSum[3][2][4][4] = {};
         int first = 0;                   // where in the ring the tile's halo begins: a row and a column before its first pixel
@@ -124,10 +130,11 @@ template <int Pixels, int Pitch> struct GrowthGradients {
                 float4 debts[4];
                 UNROLL for (int i = 0; i < 4; i++) debts[i] = pair(shared.debts, i, chunk);
                 UNROLL for (int i = 0; i < brought; i++) {
-                    const int row = ownRow + i * apart, pixel = step * Pixels + p.width + 1 + row;
+                    const int pixel = step * Pixels + p.width + 1 + ownRow + i * apart, row = wrapped(first + 2 * p.width + 2 + ownRow + i * apart);
                     uint4 dy{0, 0, 0, 0};
                     if (when(pixel >= 0 && pixel < p.pixels)) dy = resolved(loadShared(&shared.g[i][thread]), loadShared(&shared.x[i][thread]), debts);
-                    storeShared(shared.dy.at(wrapped(first + 2 * p.width + 2 + row), chunk), dy);
+                    storeShared(shared.dy.at(row, chunk), dy);
+                    if (row < 2) storeShared(shared.dy.at(ring + row, chunk), dy);
                 }
             }
             bring(step + 1);
@@ -141,31 +148,34 @@ template <int Pixels, int Pitch> struct GrowthGradients {
                 UNROLL for (int i = 0; i < y.count; i++) {
                     const int row = y.row + i * y.step;
                     const uint4 v = loadShared(shared.y.at(row, y.chunk));
-                    uint4 a{0, 0, 0, 0};   // where there is no pixel, since its neighbours may be some
-                    if (when(row < left)) a = {normaliseRectify(v.x, affine[0]), normaliseRectify(v.y, affine[1]),
-                                               normaliseRectify(v.z, affine[2]), normaliseRectify(v.w, affine[3])};
-                    storeShared(shared.activations.at(row, y.chunk), a);
+                    storeShared(shared.activations.at(row, y.chunk), uint4{normaliseRectify(v.x, affine[0]), normaliseRectify(v.y, affine[1]),
+                                                                           normaliseRectify(v.z, affine[2]), normaliseRectify(v.w, affine[3])});
                 }
             }
-            if (when(thread < Pixels)) storeShared(&shared.valid[thread], uint32_t(validTaps(step * Pixels + thread, p.height, p.width)));
+            if (when(thread < Pixels)) storeShared(&shared.valid[thread], uint16_t(validTaps(step * Pixels + thread, p.height, p.width)));
             barrier();                   // dy, the activations and what is valid are there
 
-            // Where the tile's pixel finds dy through a tap.
-            auto dyRow = [&](int pixel, int tapRow, int tapColumn, uint32_t valid) {
-                const int row = wrapped(first + pixel + tapRow * p.width + tapColumn);
-                return valid >> (tapRow * 3 + tapColumn) & 1 ? row : zeroRow + (row & 7);
+            // Where the tile's pixel finds dy through the taps of a row.
+            struct TapRow {
+                uint4 *inside, *zeros;
+                unsigned valid;
+                DEVICE uint4* at(int tap) const { return (valid >> tap & 1 ? inside : zeros) + tap; }
+            };
+            auto tapRowOf = [&](int pixel, int chunk, int tapRow, unsigned valid) {
+                const int row = wrapped(first + pixel + tapRow * p.width);
+                return TapRow{shared.dy.at(row, chunk), shared.dy.at(zeroRow + (row & 7), chunk), valid >> (tapRow * 3)};
             };
             {
                 float sum[rowTiles][4][4] = {};
                 const int firstPixel = third * rowTiles * 16 + alongRow(lane);
-                uint32_t valid[rowTiles];
+                unsigned valid[rowTiles];
                 UNROLL for (int i = 0; i < rowTiles; i++) valid[i] = loadShared(&shared.valid[firstPixel + i * 16]);
-                ROLLED for (int tapRow = 0; tapRow < 3; tapRow++) UNROLL for (int t = 0; t < 3; t++) {
-                    int row[rowTiles];
-                    UNROLL for (int i = 0; i < rowTiles; i++) row[i] = dyRow(firstPixel + i * 16, tapRow, t, valid[i]);
-                    UNROLL for (int k = 0; k < outputs; k += 16) {
+                ROLLED for (int tapRow = 0; tapRow < 3; tapRow++) {
+                    TapRow dy[rowTiles];
+                    UNROLL for (int i = 0; i < rowTiles; i++) dy[i] = tapRowOf(firstPixel + i * 16, alongChunk(lane), tapRow, valid[i]);
+                    UNROLL for (int t = 0; t < 3; t++) UNROLL for (int k = 0; k < outputs; k += 16) {
                         uint32_t a[rowTiles][4];
-                        UNROLL for (int i = 0; i < rowTiles; i++) loadMatrix(a[i], shared.dy.at(row[i], k / 8 + alongChunk(lane)));
+                        UNROLL for (int i = 0; i < rowTiles; i++) loadMatrix(a[i], dy[i].at(t) + k / 8 * planeRows);
                         UNROLL for (int j = 0; j < 2; j++) {
                             uint32_t b[4];
                             loadMatrix(b, shared.weight.at((taps - 1 - tapRow * 3 - t) * channels + warpChannel + j * 16 + acrossRow(lane), k / 8 + acrossChunk(lane)));
@@ -176,7 +186,7 @@ template <int Pixels, int Pitch> struct GrowthGradients {
                         }
                     }
                 }
-                gate(shared, sum, third, warpChannel, left, unforeseen(lane) % 32);
+                gate(shared, sum, third, warpChannel, unforeseen(lane) % 32);
             }
             barrier();                   // d and its sums are there
             UNROLL for (int i = 0; i < y.count; i++) {
@@ -197,16 +207,15 @@ template <int Pixels, int Pitch> struct GrowthGradients {
                 storeShared(&shared.product[thread], loadShared(&shared.product[thread]) + total.y);
             }
 
-            UNROLL for (int k = 0; k < Pixels; k += 16) {
+            ROLLED for (int k = 0; k < Pixels; k += 16) {
                 uint32_t a[2][4];
                 UNROLL for (int i = 0; i < 2; i++)
                     loadMatrixTransposed(a[i], shared.activations.at(k + acrossRow(lane), warpChannel / 8 + i * 2 + acrossChunk(lane)));
-                const uint32_t valid = loadShared(&shared.valid[k + alongRow(lane)]);
+                const TapRow dy = tapRowOf(k + alongRow(lane), alongChunk(lane), third, loadShared(&shared.valid[k + alongRow(lane)]));
                 UNROLL for (int t = 0; t < 3; t++) {
-                    const int row = dyRow(k + alongRow(lane), third, t, valid);
                     UNROLL for (int j = 0; j < 2; j++) {
                         uint32_t b[4];
-                        loadMatrixTransposed(b, shared.dy.at(row, j * 2 + alongChunk(lane)));
+                        loadMatrixTransposed(b, dy.at(t) + j * 2 * planeRows);
                         UNROLL for (int i = 0; i < 2; i++) {
                             multiply(weightSum[t][i][2 * j], a[i], b[0], b[1]);
                             multiply(weightSum[t][i][2 * j + 1], a[i], b[2], b[3]);

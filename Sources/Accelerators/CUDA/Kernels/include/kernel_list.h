@@ -86,8 +86,8 @@
     K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
     K(growth_data_gradient_64x66_bf16, growth_data_gradient_parameters, 128, 3, 59392, 64, GrowthDataGradient<64, 66>) \
     K(growth_weight_gradient_bf16, growth_weight_gradient_parameters, 192, 2, 68608, 128, GrowthWeightGradient) \
-    K(growth_gradients_96x128_bf16, growth_gradients_parameters, 192, 2, 101248, 96, GrowthGradients<96, 128>) \
-    K(growth_gradients_48x256_bf16, growth_gradients_parameters, 192, 2, 95936, 48, GrowthGradients<48, 256>) \
+    K(growth_gradients_96x128_bf16, growth_gradients_parameters, 192, 2, 101184, 96, GrowthGradients<96, 128>) \
+    K(growth_gradients_48x256_bf16, growth_gradients_parameters, 192, 2, 95968, 48, GrowthGradients<48, 256>) \
     K(stem_weight_gradient_bf16, stem_weight_gradient_parameters, 128, 4, 38112, 128, StemWeightGradient)
 #define CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_fp32, pointwise_data_gradient_parameters, 128, 3, 30720, 64, PointwiseDataGradientFP32) \
