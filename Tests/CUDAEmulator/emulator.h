@@ -18,6 +18,7 @@
 #define DEVICE inline
 #define KERNEL(threads, blocksPerProcessor) extern "C" __attribute__((visibility("hidden"))) void
 #define UNROLL
+#define ROLLED
 
 struct alignas(16) uint4 {
     uint32_t x, y, z, w;
@@ -161,6 +162,7 @@ inline void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
     });
 }
 
+inline uint32_t unforeseen(uint32_t x) { return x; }
 inline float asFloat(uint32_t bits) { return emu::fromBits(bits); }
 inline float lowHalf(uint32_t pair) { return emu::fromBits(pair << 16); }
 inline float highHalf(uint32_t pair) { return emu::fromBits(pair & 0xffff0000u); }

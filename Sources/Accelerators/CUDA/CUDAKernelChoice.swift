@@ -107,11 +107,11 @@ extension CUDADevice {
   func growthWeightGradient(
     _ convolution: CUDANetwork.Convolution, pixels: Int, width: Int, _ precision: Precision
   ) -> WeightGradient {
-    if precision == .bf16, convolution.outputLanes == 32 {
-      let fitting = [(tile: 128, pitch: 56), (128, 130), (64, 66)].filter { min(width, $0.tile + 2) <= $0.pitch }
-      if let kernel = fitting.lazy.compactMap({ self.kernels["growth_gradients_\($0.tile)x\($0.pitch)_bf16"] }).first {
-        return cut(kernel, isFused: true, pixels: pixels, columns: ((convolution.inputLanes + 63) / 64, 1))
-      }
+    if precision == .bf16, convolution.outputLanes == 32,
+      let kernel = [(tile: 96, widest: 128), (48, 256)].lazy.filter({ width <= $0.widest })
+        .compactMap({ self.kernels["growth_gradients_\($0.tile)x\($0.widest)_bf16"] }).first
+    {
+      return cut(kernel, isFused: true, pixels: pixels, columns: ((convolution.inputLanes + 63) / 64, 1))
     }
     return cut(
       kernel("growth_weight_gradient_\(precision.rawValue)"), pixels: pixels,

@@ -17,6 +17,7 @@ template <bool Transposed> struct SharedOperand {
 #define DEVICE __device__ __forceinline__
 #define KERNEL(threads, blocksPerProcessor) extern "C" __global__ void __launch_bounds__(threads, blocksPerProcessor)
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 
 // The block's dynamic shared memory.
 template <class T> DEVICE T& sharedMemory() {
@@ -130,6 +131,11 @@ DEVICE void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
 }
 #undef FOUR
 
+// The same number, but as if nobody knew which: what is computed from it is computed here, and not kept in registers from before a loop.
+DEVICE uint32_t unforeseen(uint32_t x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
 DEVICE float asFloat(uint32_t bits) { return __uint_as_float(bits); }
 // The two bf16 of a word.
 DEVICE float lowHalf(uint32_t pair) { return __uint_as_float(pair << 16); }

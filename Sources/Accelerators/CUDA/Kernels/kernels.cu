@@ -3,6 +3,7 @@
 #include "convolutions_gradients_fp32.h"
 #include "growth.h"
 #include "growth_gradient.h"
+#include "growth_gradients.h"
 #include "head.h"
 #include "head_gradients.h"
 #include "include/kernel_list.h"

@@ -93,6 +93,23 @@ struct growth_weight_gradient_parameters {
     int32_t pixels, height, width, channels, outputs, unused;
 };
 
+// The three of a dense layer's 3×3 convolution at once: dy = G − (constant + slope·x), rounded to A; d = (3×3 transposed convolution of dy) gated by
+// affine(y), and its sums; and partial, as of growth_weight_gradient_parameters, but of a pixel's activations and what they went into: the sum over
+// all parts is the same. outputs = 32; channels are any.
+struct growth_gradients_parameters {
+    DEVICE_POINTER(const void) g;                        // G from the new channels' first lane on, [pixels][g_stride] of A
+    DEVICE_POINTER(const void) x;                        // the new channels, [pixels][x_stride] of A
+    DEVICE_POINTER(const struct debt_pair) debts;        // [outputs]: what the new channels owe
+    DEVICE_POINTER(const void) weight;                   // [9][channels][outputs] of A, as the forward pass reads it
+    DEVICE_POINTER(const void) y;                        // [pixels][channels] of A
+    DEVICE_POINTER(const struct affine_pair) affine;     // [channels]
+    DEVICE_POINTER(const struct batch_moments) moments;  // [channels], of y
+    DEVICE_POINTER(void) d;                              // [pixels][channels] of A
+    DEVICE_POINTER(float) partial;                       // [parts][9][channels][outputs]
+    DEVICE_POINTER(struct gate_sums) sums;               // [parts][channels]
+    int32_t pixels, height, width, channels, outputs, g_stride, x_stride, unused;
+};
+
 // partial[parts][channels·64][outputs] over a part of the tiles of all images, depth as in stem_parameters.
 struct stem_weight_gradient_parameters {
     DEVICE_POINTER(const struct image_window) images;    // [N]

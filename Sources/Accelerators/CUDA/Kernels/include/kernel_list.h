@@ -22,6 +22,7 @@
 //   pointwise_gradients_*        parts, ⌈channels / 128⌉                    parts of the tiles, as above
 //   growth_data_gradient_*       ⌈pixels / tile⌉, ⌈channels / 128⌉           the pitch as in growth_*
 //   growth_weight_gradient_*     parts, ⌈channels / 32⌉, outputs / 32
+//   growth_gradients_*           parts, ⌈channels / 64⌉                     outputs = 32; width at most the pitch in the name
 //   stem_weight_gradient_*       parts, channels of an image, ⌈outputs / 64⌉
 //   maximum_pool_gradient_*      parts, ⌈channels / 64⌉                     parts of the pooled pixels, each with its 2×2 pixels of x
 //   mean_pool_gradient_*         parts, ⌈channels / 64⌉                     parts of the pixels of x
@@ -90,6 +91,8 @@
     K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
     K(growth_data_gradient_64x66_bf16, growth_data_gradient_parameters, 128, 3, 59392, 64, GrowthDataGradient<64, 66>) \
     K(growth_weight_gradient_bf16, growth_weight_gradient_parameters, 192, 2, 68608, 128, GrowthWeightGradient) \
+    K(growth_gradients_96x128_bf16, growth_gradients_parameters, 192, 2, 101184, 96, GrowthGradients<96, 128>) \
+    K(growth_gradients_48x256_bf16, growth_gradients_parameters, 192, 2, 95968, 48, GrowthGradients<48, 256>) \
     K(stem_weight_gradient_bf16, stem_weight_gradient_parameters, 128, 4, 38112, 128, StemWeightGradient)
 #define CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_fp32, pointwise_data_gradient_parameters, 128, 3, 30720, 64, PointwiseDataGradientFP32) \
