@@ -67,6 +67,16 @@ extension CUDAReport {
       "arithmetic, against the textbook in double precision (largest deviation, as a share of what rounding explains)",
     ]
     lines += conformance.lines
+    if let kept {
+      let others = choices.filter { $0.fastest != $0.rule }
+      lines += [
+        "",
+        "kernels that do the same: of \(choices.count) choices \(others.count) other than where nothing was measured",
+      ]
+      lines += others.lines
+      lines.append(
+        kept.failure.map { "not kept, so that nothing changes: " + $0 } ?? "Sessions take them from now on: \(kept.path)")
+    }
     if !kernels.isEmpty {
       lines += [
         "",
@@ -117,6 +127,17 @@ extension CUDAReport {
       "primitives": .array(
         primitives.map { ["name": .string($0.name), "failures": JSONValue($0.failures)] }),
       "conformance": conformance.json,
+      "choices": .array(
+        choices.map {
+          [
+            "operation": .string($0.operation), "shape": .string($0.shapes), "fastest": JSONValue($0.fastest),
+            "rule": JSONValue($0.rule),
+            "candidates": .array(
+              $0.candidates.map {
+                ["kernels": JSONValue($0.kernels), "microseconds": JSONValue($0.microseconds)]
+              }),
+          ]
+        }), "choices_file": JSONValue(kept?.path), "choices_failure": JSONValue(kept?.failure),
       "kernel_batch": JSONValue(kernelBatch),
       "kernels": kernels.json, "training_kernels": trainingKernels.json,
       "inference": .array(
@@ -137,6 +158,17 @@ extension CUDAReport {
           ]
         }),
     ]
+  }
+}
+
+extension [KernelQuestion] {
+  /// A line each.
+  fileprivate var lines: [String] {
+    map { question in
+      let (found, other) = (question.candidates[question.fastest], question.candidates[question.rule])
+      return "  \(question.operation), \(question.shapes)  \(found.kernels.joined(separator: " + "))"
+        + "  \(decimals(found.microseconds, 1)) µs, not \(decimals(other.microseconds, 1))"
+    }
   }
 }
 

@@ -160,8 +160,8 @@ extension Emulated {
       }
       #expect(all == total && batch == 4096)
       #expect(wanted > free && fitting > 0)
-      #expect(CUDANetwork(plan, .bf16, batch: fitting, on: device).memory.size <= free)
-      #expect(CUDANetwork(plan, .bf16, batch: fitting + 1, on: device).memory.size > free)
+      #expect(CUDANetwork(plan, .bf16, batch: fitting, by: device.choice).memory.size <= free)
+      #expect(CUDANetwork(plan, .bf16, batch: fitting + 1, by: device.choice).memory.size > free)
       #expect(error?.diagnosis.exit == .outOfMemory)
       #expect(error?.diagnosis.hint == "--batch-size \(fitting) would fit")
     }

@@ -59,7 +59,7 @@ extension Emulated {
       _ expected: Conformance.Expectation, _ precision: Precision, _ device: CUDADevice
     ) throws -> (logits: [Float], features: [Float], values: [Float]) {
       let (plan, count) = (expected.plan, expected.images.count)
-      let network = CUDANetwork(plan, precision, batch: plan.batchSize, sharesPlaces: false, on: device)
+      let network = CUDANetwork(plan, precision, batch: plan.batchSize, sharesPlaces: false, by: device.choice)
       guard let memory = try CUDAMemory.allocate(network.memory.size, on: device) else {
         throw BackendError.device(.badName("too little memory"))
       }

@@ -3,8 +3,8 @@ import Engine
 import Foundation
 import Platform
 
-/// A kernel of the fatbin, loaded on a device.
-struct CUDAKernel {
+/// A kernel of the fatbin, loaded on a device. Its handle may be used by any thread.
+struct CUDAKernel: @unchecked Sendable {
   let name: String
   let function: CUDAHandle
   /// Of a block.
@@ -16,6 +16,9 @@ struct CUDAKernel {
   /// Blocks that a multiprocessor of the device has room for at once.
   let residentBlocks: Int
   let parameterBytes: Int
+
+  /// That it takes for so many.
+  func tiles(_ pixels: Int) -> Int { (pixels + tile - 1) / tile }
 }
 
 /// One GPU: its primary context, with the kernels loaded.
@@ -35,7 +38,11 @@ final class CUDADevice: @unchecked Sendable {
   /// As the driver says it: 13000 for CUDA 13.0.
   let driverVersion: Int
   /// By name. Not among them are those for another capability, and those whose block needs more shared memory than one has on the device.
-  let kernels: [String: CUDAKernel]
+  var kernels: [String: CUDAKernel] { choice.kernels }
+  /// Which of them compute what.
+  let choice: CUDAKernelChoice
+  /// What the kernels that were measured on it are kept under.
+  let kept: CUDAMeasuredKernels.Circumstances
   private let handle: CInt
   private let context: CUDAHandle
   private let module: CUDAHandle
@@ -75,9 +82,10 @@ final class CUDADevice: @unchecked Sendable {
   /// Opens the driver and the device that `name` says, and loads the kernels. `library`: what to open in the driver's place.
   ///
   /// `multiprocessors`: to choose kernels as if there were so many; nil for those that there are. `local`: this process among those of its host, each of
-  /// which takes another device where `name` says none.
+  /// which takes another device where `name` says none. `preference`: of kernels; nil for what was measured of this device, if it was.
   init(
-    named name: String, library: String? = nil, multiprocessors: Int? = nil, local: (rank: Int, size: Int) = (0, 1)
+    named name: String, library: String? = nil, multiprocessors: Int? = nil, local: (rank: Int, size: Int) = (0, 1),
+    preference: CUDAKernelChoice.Preference? = nil
   ) throws(BackendError) {
     let number = try Self.index(in: name)
     let functions: CUDAFunctions
@@ -132,6 +140,7 @@ final class CUDADevice: @unchecked Sendable {
     }
     let those = try value(CUDAConstant.multiprocessors, handle)
     self.multiprocessors = multiprocessors ?? those
+    kept = CUDAMeasuredKernels.Circumstances(device: self.name, capability: capability, multiprocessors: those)
     var context: CUDAHandle?
     try call("cuDevicePrimaryCtxRetain", functions.retainContext(&context, handle), on: title)
     guard let context else { preconditionFailure("a context that was retained is there") }
@@ -139,7 +148,10 @@ final class CUDADevice: @unchecked Sendable {
       try call("cuCtxSetCurrent", functions.setContext(context), on: title)
       let most = try value(CUDAConstant.sharedMemoryPerBlock, handle)
       let loaded = try Self.load(functions, for: capability, sharedMemory: most, on: title)
-      (module, kernels) = (loaded.module, loaded.kernels)
+      module = loaded.module
+      choice = CUDAKernelChoice(
+        kernels: loaded.kernels, multiprocessors: self.multiprocessors,
+        preference: preference ?? .measured(.load(from: CUDAMeasuredKernels.path(kept))))
     } catch {
       _ = functions.releaseContext(handle)
       throw error
@@ -224,11 +236,12 @@ final class CUDADevice: @unchecked Sendable {
     return functions.attribute(&value, attribute, handle) == 0 ? Int(value) : nil
   }
 
-  /// The kernel of that name, which the table has.
-  func kernel(_ name: String) -> CUDAKernel {
-    guard let kernel = kernels[name] else { preconditionFailure("there is no kernel \(name)") }
-    return kernel
-  }
+  /// The kernel of that name, which the device has.
+  func kernel(_ name: String) -> CUDAKernel { choice.kernel(name) }
+
+  /// Of the fatbin, SHA-256 in hexadecimal.
+  static let imageDigest = SHA256.hex(
+    of: Array(UnsafeRawBufferPointer(start: chexnet_cuda_image(), count: chexnet_cuda_image_size())))
 }
 
 private var kernelTable: UnsafeBufferPointer<cuda_kernel> {

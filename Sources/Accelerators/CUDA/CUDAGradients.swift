@@ -63,7 +63,7 @@ struct CUDAGradients {
     let blocks: [CUDANetwork.Block]
   }
 
-  init(_ network: Forward, _ places: inout Places, _ device: CUDADevice) {
+  init(_ network: Forward, _ places: inout Places, _ choice: CUDAKernelChoice) {
     let (plan, batch, size) = (network.plan, network.batch, network.precision.size)
     let (trained, classes) = (plan.layout.trainedCount, plan.architecture.classCount)
     gradients = places.always("gradients", 4 * trained)
@@ -119,33 +119,37 @@ struct CUDAGradients {
       max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride, during: back)
 
     let precision = network.precision
-    let most =
-      network.blocks.flatMap { block in
-        let (pixels, width) = (pixels(block), block.plan.width)
-        return block.layers.flatMap {
-          [
-            (
-              $0.convolution1, device.pointwiseWeightGradient($0.convolution1, pixels: pixels, isGated: true, precision)
-            ),
-            ($0.convolution2, device.growthWeightGradient($0.convolution2, pixels: pixels, width: width, precision)),
-          ]
-        }
-          + (block.transition.map {
-            [
-              (
-                $0.convolution,
-                device.pointwiseWeightGradient($0.convolution, pixels: pixels / 4, isGated: false, precision)
-              )
-            ]
-          } ?? [])
-      } + [(network.stemConvolution, device.stemWeightGradient(network.stemConvolution, pixels: stemPixels, precision))]
-    partial = places.map(
-      "weight gradients",
-      4
-        * (most.map { convolution, gradient in
-          gradient.parts * (convolution.taps == 9 ? 9 : 1) * convolution.inputLanes * convolution.outputLanes
-        }.max() ?? 0), during: back)
+    func parts(_ convolution: CUDANetwork.Convolution, _ gradients: CUDAKernelChoice.Gradients) -> Int {
+      4 * gradients.parts * (convolution.taps == 9 ? 9 : 1) * convolution.inputLanes * convolution.outputLanes
+    }
+    let most = network.blocks.flatMap { block in
+      block.layers.flatMap { layer in
+        [
+          parts(layer.convolution1, choice.pointwiseGradients(block.question1(layer, pixels(block)), precision)),
+          parts(layer.convolution2, choice.growthGradients(block.question2(layer, pixels(block)), precision)),
+        ]
+      }
+        + (block.transition.map {
+          [parts($0.convolution, choice.pointwiseGradients(block.question($0, pixels(block) / 4), precision))]
+        } ?? [])
+    }
+    let stem = parts(
+      network.stemConvolution, choice.stemGradient(network.stemConvolution, pixels: stemPixels, precision))
+    partial = places.map("weight gradients", max(most.max() ?? 0, stem), during: back)
     squares = places.always("squares", 8 * Self.normBlocks)
     norm = places.always("norm", 8)
+  }
+}
+
+extension CUDANetwork.Block {
+  /// What the kernels of the way back are chosen for: of a layer's convolutions, and of the transition's, whose pixels are those behind its pool.
+  func question1(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
+    .init(.pointwiseGradients, layer.convolution1, pixels: pixels)
+  }
+  func question2(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
+    .init(.growthGradients, layer.convolution2, width: plan.width, pixels: pixels)
+  }
+  func question(_ transition: CUDANetwork.Transition, _ pixels: Int) -> CUDAKernelChoice.Question {
+    .init(.transitionGradients, transition.convolution, pixels: pixels)
   }
 }

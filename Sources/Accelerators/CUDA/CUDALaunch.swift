@@ -18,16 +18,19 @@ struct CUDALaunch: CustomStringConvertible {
   let shapes: String
   let grid: (x: Int, y: Int, z: Int)
   let cost: Cost
+  /// What its kernel was chosen for, or a kernel that comes with it; nil where there is no choice.
+  let question: CUDAKernelChoice.Question?
   private let parameters: [UInt8]
 
   /// `parameters`: the struct that the kernel takes.
   init<Parameters: BitwiseCopyable>(
     _ kernel: CUDAKernel, _ operation: String, _ shapes: String = "", grid: (Int, Int, Int), cost: Cost = Cost(),
-    _ parameters: Parameters
+    for question: CUDAKernelChoice.Question? = nil, _ parameters: Parameters
   ) {
     precondition(
       kernel.parameterBytes == MemoryLayout<Parameters>.size, "\(kernel.name) does not take \(Parameters.self)")
     (self.kernel, self.operation, self.shapes, self.grid, self.cost) = (kernel, operation, shapes, grid, cost)
+    self.question = question
     self.parameters = withUnsafeBytes(of: parameters) { Array($0) }
   }
 

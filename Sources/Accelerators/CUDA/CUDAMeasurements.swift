@@ -49,6 +49,31 @@ public struct KernelTiming: Sendable {
   public let isBoundByArithmetic: Bool
 }
 
+/// What several kernels can do, and how long they take.
+public struct KernelQuestion: Sendable {
+  /// `growth gradients`.
+  public let operation: String
+  /// `128→32 at width 56, 802816 pixels`: lanes.
+  public let shapes: String
+  /// Those that do it alone, or together.
+  public let candidates: [(kernels: [String], microseconds: Double)]
+  /// Of the candidates.
+  public let fastest: Int
+  /// Which of them is taken where nothing was measured.
+  public let rule: Int
+
+  init(_ answer: CUDAMeasuredKernels.Answer, _ ruled: [String]) {
+    let question = answer.question
+    operation = question.operation.rawValue + (question.normalises ? ", normalised" : "")
+    shapes =
+      "\(question.inputLanes)→\(question.outputLanes)" + (question.width > 0 ? " at width \(question.width)" : "")
+      + ", \(question.pixels) pixels"
+    candidates = answer.candidates
+    fastest = candidates.firstIndex { $0.kernels == answer.fastest } ?? 0
+    rule = candidates.firstIndex { $0.kernels == ruled } ?? 0
+  }
+}
+
 /// How fast inference is: medians.
 public struct InferenceTiming: Sendable {
   public let precision: Precision
@@ -76,7 +101,7 @@ public struct TrainingTiming: Sendable {
 
 extension CUDABackend {
   /// DenseNet-121 with 14 classes.
-  private static func plan(_ mode: Plan.Mode = .inference, batch: Int) throws(BackendError) -> Plan {
+  static func plan(_ mode: Plan.Mode = .inference, batch: Int) throws(BackendError) -> Plan {
     let architecture = DenseNetArchitecture(
       growthRate: 32, blockSizes: [6, 12, 24, 16], initialFeatures: 64, classCount: 14)
     return try Plan(architecture, mode: mode, batchSize: batch, height: 224, width: 224)

@@ -96,7 +96,8 @@ struct BackwardPass {
   /// From the parts' sums to dγ, dβ and what the lanes owe, and from those of `weights` to the convolution's gradient.
   mutating func addUp(
     _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, _ debts: CUDAGradients.Debts,
-    parts: Int, pixels: Int, accumulates: Bool, weights: (CUDANetwork.Convolution, parts: Int)? = nil
+    parts: Int, pixels: Int, accumulates: Bool, weights: (CUDANetwork.Convolution, parts: Int)? = nil,
+    for question: CUDAKernelChoice.Question? = nil
   ) {
     let kernel = device.kernel("sums_of_parts")
     var bytes = parts * normalization.lanes * MemoryLayout<gate_sums>.stride
@@ -117,7 +118,7 @@ struct BackwardPass {
     }
     launches.append(
       CUDALaunch(
-        kernel, name, shapes, grid: (blocks, 1, 1), cost: CUDALaunch.Cost(bytes: Double(bytes)),
+        kernel, name, shapes, grid: (blocks, 1, 1), cost: CUDALaunch.Cost(bytes: Double(bytes)), for: question,
         sums_of_parts_parameters(
           normalization: normalization_gradient_parameters(
             sums: sums, moments: self.moments(moments), scale: value(normalization.parameters.scale),
@@ -132,7 +133,8 @@ struct BackwardPass {
   /// `pixels` × `lanes` of a gradient, with what is owed taken off: of G, from lane `first` of its map on, or of what is behind a gate, times a scale.
   mutating func resolve(
     _ name: String, _ g: DeviceAddress, stride: Int, affine: CUDANetwork.Buffer? = nil,
-    debts: DeviceAddress, x: DeviceAddress, xStride: Int, into target: CUDANetwork.Buffer, pixels: Int, lanes: Int
+    debts: DeviceAddress, x: DeviceAddress, xStride: Int, into target: CUDANetwork.Buffer, pixels: Int, lanes: Int,
+    for question: CUDAKernelChoice.Question? = nil
   ) {
     let kernel = device.kernel("resolve_gradient_\(suffix)")
     launches.append(
@@ -142,7 +144,7 @@ struct BackwardPass {
         grid: (
           min(16 * device.multiprocessors, (pixels * lanes / 8 + kernel.threads - 1) / kernel.threads), 1, 1
         ),
-        cost: cost(values: 3 * pixels * lanes),
+        cost: cost(values: 3 * pixels * lanes), for: question,
         resolve_gradient_parameters(
           g: g, affine: affine.map { places[$0] } ?? 0, debts: debts, x: x, resolved: places[target],
           pixels: Int32(pixels), lanes: Int32(lanes), g_stride: Int32(stride), x_stride: Int32(xStride))))
@@ -186,12 +188,11 @@ struct BackwardPass {
     resolve(
       convolution.name, places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
       x: places[next.map], xStride: next.lanes, into: gradients.grown, pixels: pixels, lanes: convolution.outputLanes)
-    let weights = device.pointwiseWeightGradient(convolution, pixels: pixels, isGated: false, precision)
-    pointwiseWeights(
-      convolution, weights, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, pixels: pixels)
-    pointwiseData(
-      convolution, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, moments: nil,
-      gradient: nil, y: gradients.gated, pixels: pixels)
+    let question = block.question(transition, pixels)
+    let chosen = network.choice.pointwiseGradients(question, precision)
+    pointwiseApart(
+      convolution, chosen, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, moments: nil,
+      gradient: nil, y: gradients.gated, pixels: pixels, for: question)
     let all = count * block.plan.area
     let parts = CUDAGradients.sumParts(all)
     launches.append(
@@ -206,7 +207,7 @@ struct BackwardPass {
           x_stride: Int32(block.lanes), g_stride: Int32(block.lanes))))
     addUp(
       transition.normalization, block.moments, own.debts, parts: parts, pixels: all, accumulates: false,
-      weights: (convolution, weights.parts))
+      weights: (convolution, chosen.parts))
   }
 
   mutating func stem() {
@@ -233,10 +234,10 @@ struct BackwardPass {
       "conv0", places[gradients.gated], stride: lanes, affine: network.stemNormalization.affine,
       debts: places[gradients.debts.debts], x: places[network.convolved], xStride: lanes, into: gradients.gated,
       pixels: pixels, lanes: lanes)
-    let weights = device.stemWeightGradient(convolution, pixels: pixels, precision)
+    let weights = network.choice.stemGradient(convolution, pixels: pixels, precision)
     launches.append(
       CUDALaunch(
-        weights.kernel, "weight gradient of conv0",
+        weights.weights, "weight gradient of conv0",
         "\(stem.image.channels)→\(stem.convolved.channels), \(pixels) pixels in \(weights.parts) parts",
         grid: weights.grid,
         cost: cost(convolution, pixels: pixels, values: pixels * lanes),

@@ -50,8 +50,6 @@ private struct ForwardPass {
     "\(inputs)→\(outputs) at \(count)×\(height)×\(width)"
   }
 
-  private func tiles(_ pixels: Int, _ kernel: CUDAKernel) -> Int { (pixels + kernel.tile - 1) / kernel.tile }
-
   /// In training: the batch norm by the batch, of which the lanes that have just been computed are added up.
   private mutating func normalize(
     _ normalization: CUDANetwork.Normalization, _ moments: CUDANetwork.Buffer?, pixels: Int
@@ -88,13 +86,13 @@ private struct ForwardPass {
     launches.append(
       CUDALaunch(
         kernel, "pool0", shapes(output.channels, output.channels, stem.output.height, stem.output.width),
-        grid: (self.tiles(pooled, kernel), (lanes + 63) / 64, 1),
+        grid: (kernel.tiles(pooled), (lanes + 63) / 64, 1),
         cost: CUDALaunch.Cost(bytes: Double((pixels + pooled) * lanes) * size),
         maximum_pool_parameters(
           x: places[network.convolved], affine: isTraining ? places[network.stemNormalization.affine] : 0,
           y: places[block.map], sums: sums, images_count: Int32(count), height: Int32(output.height),
           width: Int32(output.width), channels: Int32(lanes), y_stride: Int32(block.lanes), unused: 0)))
-    fresh = .init(tiles: self.tiles(pooled, kernel), first: 0, lanes: lanes)
+    fresh = .init(tiles: kernel.tiles(pooled), first: 0, lanes: lanes)
   }
 
   mutating func denseLayer(_ number: Int, of block: CUDANetwork.Block, _ index: Int) {
@@ -110,20 +108,22 @@ private struct ForwardPass {
     let convolution = layer.convolution2
     let lanes = convolution.outputLanes
     let first = block.plan.inputSlabs(of: number) * ChannelSlabs.lanes
-    let kernel = device.growth(pixels: pixels, width: width, outputs: lanes, normalises: isTraining, precision)
+    let question = CUDAKernelChoice.Question(
+      .growth, convolution, width: width, pixels: pixels, normalises: isTraining)
+    let kernel = network.choice.growth(question, precision)
     launches.append(
       CUDALaunch(
         kernel, convolution.name, shapes(convolution.inputChannels, convolution.outputChannels, height, width),
-        grid: (tiles(pixels, kernel), lanes / 32, 1),
+        grid: (kernel.tiles(pixels), lanes / 32, 1),
         cost: CUDALaunch.Cost(
           bytes: Double(pixels * (convolution.inputLanes + lanes)) * size,
-          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel),
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question,
         growth_parameters(
           x: places[layer.bottleneck], affine: places[layer.normalization2.affine], weight: places[convolution.packed],
           y: slice(block.map, from: first), sums: sums, pixels: Int32(pixels), height: Int32(height),
           width: Int32(width), channels: Int32(convolution.inputLanes), outputs: Int32(lanes),
           y_stride: Int32(block.lanes))))
-    fresh = .init(tiles: tiles(pixels, kernel), first: first, lanes: lanes)
+    fresh = .init(tiles: kernel.tiles(pixels), first: first, lanes: lanes)
   }
 
   mutating func transition(
@@ -152,21 +152,22 @@ private struct ForwardPass {
     _ size: (height: Int, width: Int)
   ) {
     let (pixels, lanes) = (count * size.height * size.width, convolution.outputLanes)
-    let kernel = device.pointwise(pixels: pixels, outputs: lanes, normalises: affine != nil, precision)
+    let question = CUDAKernelChoice.Question(.pointwise, convolution, pixels: pixels, normalises: affine != nil)
+    let kernel = network.choice.pointwise(question, precision)
     launches.append(
       CUDALaunch(
         kernel, convolution.name,
         shapes(convolution.inputChannels, convolution.outputChannels, size.height, size.width),
-        grid: (tiles(pixels, kernel), (lanes + 127) / 128, 1),
+        grid: (kernel.tiles(pixels), (lanes + 127) / 128, 1),
         cost: CUDALaunch.Cost(
           bytes: Double(pixels * (convolution.inputLanes + lanes)) * self.size,
-          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel),
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question,
         pointwise_parameters(
           x: places[input], affine: affine.map { places[$0.affine] } ?? 0, weight: places[convolution.packed],
           bias: bias.map { places[$0] } ?? 0, y: output, sums: sums, pixels: Int32(pixels),
           channels: Int32(convolution.inputLanes), outputs: Int32(lanes), x_stride: Int32(stride),
           y_stride: Int32(outputStride))))
-    fresh = .init(tiles: tiles(pixels, kernel), first: 0, lanes: lanes)
+    fresh = .init(tiles: kernel.tiles(pixels), first: 0, lanes: lanes)
   }
 
   mutating func head() {

@@ -70,6 +70,7 @@ struct CUDANetwork {
 
   let plan: Plan
   let precision: Precision
+  let choice: CUDAKernelChoice
   let batch: Int
   let stem: Stem
   let stemNormalization: Normalization
@@ -120,13 +121,13 @@ struct CUDANetwork {
   /// `batch`: of the plan, or another, to ask how much memory that would take. `sharesPlaces`: whether two maps may lie in one
   /// place; otherwise whoever watches memory can tell them apart.
   ///
-  /// `device`: whose kernels it is for.
-  init(_ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true, on device: CUDADevice) {
+  init(_ plan: Plan, _ precision: Precision, batch: Int, sharesPlaces: Bool = true, by choice: CUDAKernelChoice) {
     let fused = FusedPlan(plan)
     let isTraining = plan.mode == .training
     var places = Places(isTraining: isTraining, keepsAll: !sharesPlaces, blockCount: fused.blocks.count)
     let size = precision.size
-    (self.plan, self.precision, self.batch, stem, head) = (plan, precision, batch, fused.stem, fused.head)
+    (self.plan, self.precision, self.choice, self.batch) = (plan, precision, choice, batch)
+    (stem, head) = (fused.stem, fused.head)
 
     let stemSlabs = ChannelSlabs(stem.convolved.channels)
     stemNormalization = places.normalization(
@@ -171,7 +172,7 @@ struct CUDANetwork {
       ? CUDAGradients(
         CUDAGradients.Forward(
           plan: plan, precision: precision, batch: batch, stem: stem, stemConvolution: stemConvolution,
-          blocks: blocks), &places, device) : nil
+          blocks: blocks), &places, choice) : nil
     memory = places.plan.layout()
     contents = places.contents
   }
@@ -185,7 +186,7 @@ extension CUDANetwork {
     var (fitting, tooLarge) = (0, batch)
     while tooLarge - fitting > 1 {
       let middle = (fitting + tooLarge) / 2
-      let other = CUDANetwork(plan, precision, batch: middle, on: device)
+      let other = CUDANetwork(plan, precision, batch: middle, by: choice)
       if other.memory.size <= free { fitting = middle } else { tooLarge = middle }
     }
     throw .device(

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Platform
 
 /// What `doctor` finds out about a GPU: what it is, whether it computes rightly, and how fast.
@@ -26,6 +27,10 @@ public struct CUDAReport: Sendable {
   public let primitives: [(name: String, failures: [String])]
   /// Of each precision.
   public let conformance: [Conformance.Summary]
+  /// Where several kernels can do something: how long each takes, by what it is. What is the fastest is kept, and taken from then on.
+  public let choices: [KernelQuestion]
+  /// The file that it is kept in, and why it could not be, if it could not; nil where nothing was measured.
+  public let kept: (path: String, failure: String?)?
   /// Of a bf16 pass over `kernelBatch` images; empty where nothing was measured.
   public let kernels: [KernelTiming]
   /// Of a bf16 step of training.
@@ -47,7 +52,7 @@ public struct CUDAReport: Sendable {
   public init(
     _ name: String, pool: ThreadPool, measures: Bool, progress: (Int, Int, String) -> Void
   ) throws(BackendError) {
-    let device = try CUDADevice(named: name)
+    var device = try CUDADevice(named: name)
     let memory = try device.memory()
     self.device = Device(
       title: device.title, capability: "\(device.capability.major).\(device.capability.minor)",
@@ -56,25 +61,44 @@ public struct CUDAReport: Sendable {
       nccl: (try? NCCLFunctions()).map { (NCCLFunctions.text(version: $0.version), $0.library) })
     isMeasurable = device.functions.announce == nil
     let measures = measures && isMeasurable
-    let steps = 1 + Precision.allCases.count * (measures ? 3 : 1)
+    let steps = 1 + (measures ? 1 : 0) + Precision.allCases.count * (measures ? 3 : 1)
     progress(0, steps, "comparing instructions with their definitions")
     primitives = try CUDAPrimitives.findings(on: device)
 
     var conformance: [Conformance.Summary] = []
     // Where gates are not decided, another order of sums can open one more: that says nothing of a card.
     let expectations = try Conformance.quickExpectations(pool: pool) { $0.mode == .inference || $0.hasDecidedGates }
-    for precision in Precision.allCases {
-      progress(1 + conformance.count, steps, "comparing \(precision.rawValue) with the textbook")
+    for (index, precision) in Precision.allCases.enumerated() {
+      progress(1 + index, steps, "comparing \(precision.rawValue) with the textbook")
       conformance.append(
         try Conformance.summary(
           of: CUDABackend(device, name, precision), named: "\(precision.rawValue) on \(device.title)",
           over: expectations))
     }
+    // Whichever is the fastest: before it is taken.
+    for number in 0..<CUDAKernelChoice.most where measures {
+      let other = try CUDADevice(named: name, preference: .candidate(number))
+      conformance.append(
+        try Conformance.summary(
+          of: CUDABackend(other, name, .bf16), named: "bf16, kernels \(number + 1) of \(CUDAKernelChoice.most)",
+          over: expectations))
+    }
     self.conformance = conformance
+
+    if measures && conformance.allSatisfy(\.failures.isEmpty) && primitives.allSatisfy(\.failures.isEmpty) {
+      progress(1 + Precision.allCases.count, steps, "choosing the fastest of the kernels that do the same")
+      let ruled = CUDAKernelChoice(device.choice, preference: .measured(CUDAMeasuredKernels()))
+      let measured = try Self.chooseKernels(name)
+      choices = measured.answers.map { KernelQuestion($0, ruled.kernels(for: $0.question, .bf16).map(\.name)) }
+      kept = measured.keep(for: device)
+      device = try CUDADevice(named: name, preference: .measured(measured))
+    } else {
+      (choices, kept) = ([], nil)
+    }
 
     var (kernels, inference, kernelBatch) = ([KernelTiming](), [InferenceTiming](), 0)
     for (index, precision) in Precision.allCases.enumerated() where measures {
-      progress(1 + conformance.count + index, steps, "measuring \(precision.rawValue)")
+      progress(2 + Precision.allCases.count + index, steps, "measuring \(precision.rawValue)")
       let backend = CUDABackend(device, name, precision)
       for batch in Self.batches {
         do {
@@ -92,6 +116,15 @@ public struct CUDAReport: Sendable {
     (trainingKernels, training) = try Self.measureTraining(measures ? device : nil, name) { done, precision in
       progress(steps - Precision.allCases.count + done, steps, "measuring training in \(precision.rawValue)")
     }
+  }
+
+  private static func chooseKernels(_ name: String) throws(BackendError) -> CUDAMeasuredKernels {
+    let plans =
+      try trainingBatches.map { batch throws(BackendError) in try CUDABackend.plan(.training, batch: batch) }
+      + batches.map { batch throws(BackendError) in try CUDABackend.plan(batch: batch) }
+    return try CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
+      try CUDADevice(named: name, preference: preference)
+    }.measure(plans, date: Date().ISO8601Format())
   }
 
   private static func measureTraining(

@@ -39,7 +39,7 @@ final class CUDASession: InferenceSession {
     self.device = device
     network = CUDANetwork(
       plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces,
-      on: device)
+      by: device.choice)
     let memory = try network.allocate(on: device)
     if !sharesPlaces { network.announce(at: memory.address, on: device) }
     self.memory = memory

@@ -58,7 +58,7 @@ final class CUDATraining: Session {
     self.device = device
     network = CUDANetwork(
       plan, precision, batch: plan.batchSize, sharesPlaces: device.functions.announce == nil || sharesPlaces,
-      on: device)
+      by: device.choice)
     guard let gradients = network.gradients else { preconditionFailure("training needs a training plan") }
     self.gradients = gradients
     memory = try network.allocate(on: device)

@@ -1,5 +1,7 @@
 // The kernels of the fatbin as a table, and the fatbin: what Swift needs of this folder.
 #pragma once
+#include <stddef.h>
+
 #include "gradient_parameters.h"
 
 struct cuda_kernel {
@@ -15,3 +17,4 @@ int32_t chexnet_cuda_kernel_count(void);
 
 // The fatbin, as cuModuleLoadData takes it.
 const void* chexnet_cuda_image(void);
+size_t chexnet_cuda_image_size(void);  // bytes
