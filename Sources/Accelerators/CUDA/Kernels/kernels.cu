@@ -13,6 +13,7 @@
 #include "pointwise.h"
 #include "pointwise_gradient.h"
 #include "pointwise_gradients.h"
+#include "pointwise_gradients_90a.h"
 #include "pool_gradients.h"
 #include "pools.h"
 #include "primitives.h"

@@ -32,6 +32,11 @@ template <int Pixels> struct PointwiseProducts {
         lane(thread % 32), pixel(thread / 32 / (channels / width) * 32), column(thread / 32 % (channels / width) * width),
         channel(thread / 128 * 64), output(thread / 32 % 4 * 32), weights{} {}
 
+    // Before the barrier behind which products read what this thread has written; and before the one behind which products are no more under way.
+    // With ldmatrix the barrier is enough.
+    static DEVICE void publish() {}
+    static DEVICE void finish() {}
+
     // Of dy that tile whose number is given.
     DEVICE void multiplyByWeights(TilePairs<Pixels, 2>& dy, int number, TilePairs<channels>& weight) {
         UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < width / 8; j++) UNROLL for (int e = 0; e < 4; e++) g[i][j][e] = 0;
@@ -86,9 +91,8 @@ template <int Pixels> struct PointwiseProducts {
 // A block computes 128 channels and all outputs, at most 128, of one part of the pixels. A thread stays with one chunk of eight channels and one of
 // eight outputs, in every 16th row. It has its share of the four maps on the way into registers, x and G from one gate to the next, d and y while the
 // tile before is multiplied for the weights: so none of them lies in shared memory as it was read.
-template <int Pixels> struct PointwiseGradients {
+template <int Pixels, class Products = PointwiseProducts<Pixels>> struct PointwiseGradients {
     static constexpr int threads = 256, channels = 128, outputs = 128, chunks = 16, groups = threads / chunks, held = Pixels / groups;
-    using Products = PointwiseProducts<Pixels>;
     struct Shared {
         TilePairs<channels> weight;
         TilePairs<Pixels, 2> dy;         // of even and of odd tiles: the next one is resolved while others still multiply
@@ -148,12 +152,15 @@ template <int Pixels> struct PointwiseGradients {
         barrier();                       // the constants of dy are there before the loop's first barrier
         for (int tile = part.first; tile < part.end; tile++) {
             resolve(shared, d, y, tile & 1, row, chunk, left);
+            products.publish();
+            products.finish();
             barrier();                   // dy is there, and nobody reads the activations of the tile before any more
             products.multiplyByWeights(shared.dy, tile & 1, shared.weight);
             products.put(shared.gated);
             barrier();
 
             gate(shared, x, gradient, row, chunk);
+            products.publish();          // before the loads: its fence may wait for what is on the way
             UNROLL for (int i = 0; i < held; i++) {
                 if (hasChannels && when(i * groups < left)) storeGlobal(reinterpret_cast<uint4*>(target), gradient.whole(i));
                 target += int64_t(groups) * p.g_stride;

@@ -86,6 +86,7 @@
     K(pointwise_data_gradient_32_bf16, pointwise_data_gradient_parameters, 128, 4, 40960, 32, PointwiseDataGradient<32>) \
     K(pointwise_weight_gradient_bf16, pointwise_weight_gradient_parameters, 128, 3, 49152, 32, PointwiseWeightGradient) \
     K(pointwise_gradients_64_bf16, pointwise_gradients_parameters, 256, 1, 101376, 64, PointwiseGradients<64>) \
+    K(pointwise_gradients_64_90a_bf16, pointwise_gradients_parameters, 256, 1, 101376, 64, PointwiseGradients<64, PointwiseWarpgroupProducts>) \
     K(pointwise_gradients_32_bf16, pointwise_gradients_parameters, 256, 1, 76800, 32, PointwiseGradients<32>) \
     K(growth_data_gradient_128x56_bf16, growth_data_gradient_parameters, 256, 2, 65536, 128, GrowthDataGradient<128, 56>) \
     K(growth_data_gradient_128x130_bf16, growth_data_gradient_parameters, 256, 2, 83968, 128, GrowthDataGradient<128, 130>) \
