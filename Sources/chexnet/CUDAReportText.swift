@@ -75,7 +75,8 @@ extension CUDAReport {
       ]
       lines += others.lines
       lines.append(
-        kept.failure.map { "not kept, so that nothing changes: " + $0 } ?? "Sessions take them from now on: \(kept.path)")
+        kept.failure.map { "not kept, so that nothing changes: " + $0 }
+          ?? "Sessions take them from now on: \(kept.path)")
     }
     if !kernels.isEmpty {
       lines += [

@@ -14,6 +14,12 @@ extension Emulated {
       Conformance.cases(precision).filter { $0.mode == .training && $0.architecture.blockSizes.reduce(0, +) < 50 }
     }
 
+    private typealias Setting = (multiprocessors: Int, preference: CUDAKernelChoice.Preference)
+    private static let rule = CUDAKernelChoice.Preference.measured(CUDAMeasuredKernels())
+    private static let fp32: [Setting] = [(132, rule)]
+    /// By the rule both gradients of a convolution are one kernel's; candidate 2 is Hopper's, and the last ones a kernel for each.
+    private static let bf16: [Setting] = [(1, rule), (132, rule), (132, .candidate(2)), (132, .candidate(4))]
+
     /// A case whose gates are decided, and one without: there an activation within 10⁻⁶ of zero can open in one order of sums and not in another,
     /// which moves the gradient by 10⁻³ of itself. So of some seeds one is enough: what is computed wrongly is wrong with every seed.
     @Test(arguments: Precision.allCases)
@@ -23,8 +29,8 @@ extension Emulated {
         for seed in conformanceCase.hasDecidedGates ? [3] : [3, 5, 7] as [UInt64] {
           let expected = try Conformance.Expectation(
             conformanceCase, weights: conformanceCase.weights(seed: seed), pool: Self.pool)
-          let wrong = try (precision == .fp32 ? [132] : [1, 132]).flatMap { multiprocessors in
-            let (emulator, device) = try emulatedDevice(multiprocessors: multiprocessors)
+          let wrong = try (precision == .fp32 ? Self.fp32 : Self.bf16).flatMap { multiprocessors, preference in
+            let (emulator, device) = try emulatedDevice(multiprocessors: multiprocessors, preference: preference)
             let deviations = try Conformance.deviations(of: CUDABackend(device, "cuda", precision), from: expected)
             #expect(deviations.count > 10)
             #expect(emulator.violation == "")

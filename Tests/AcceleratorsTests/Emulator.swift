@@ -72,11 +72,18 @@ extension Emulator {
   }
 }
 
-/// An emulated device, as new. `multiprocessors`: few make kernels of large tiles the choice, which a real card takes for large batches.
-func emulatedDevice(multiprocessors: Int? = nil) throws -> (Emulator, CUDADevice) {
+/// An emulated device, as new. `multiprocessors`: few make kernels of large tiles the choice, which a real card takes for large batches. `preference`: of
+/// kernels; by default the rule's.
+func emulatedDevice(
+  multiprocessors: Int? = nil, preference: CUDAKernelChoice.Preference = .measured(CUDAMeasuredKernels())
+) throws -> (Emulator, CUDADevice) {
   let emulator = try Emulator.shared.get()
   emulator.reset()
-  return (emulator, try CUDADevice(named: "cuda", library: builtCUDAEmulator, multiprocessors: multiprocessors))
+  return (
+    emulator,
+    try CUDADevice(
+      named: "cuda", library: builtCUDAEmulator, multiprocessors: multiprocessors, preference: preference)
+  )
 }
 
 /// `count` images in turn of each kind that there is: a window, gray for all channels; gray; a mirrored window of all channels; all channels; values.

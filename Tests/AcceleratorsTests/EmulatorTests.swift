@@ -26,7 +26,8 @@ extension Emulated {
       defer { _ = functions.unloadModule(module) }
       try device.check("cuModuleGetFunction", functions.function(&function, module, name))
       let kernel = CUDAKernel(
-        name: name, function: try #require(function), threads: threads, sharedBytes: sharedBytes, tile: 0, residentBlocks: 1,
+        name: name, function: try #require(function), threads: threads, sharedBytes: sharedBytes, tile: 0,
+        residentBlocks: 1,
         parameterBytes: MemoryLayout<Parameters>.size)
       guard let memory = try CUDAMemory.allocate(4 * count, on: device) else { return [] }
       let stream = try CUDAStream(device)

@@ -11,7 +11,11 @@ struct FaultTrial {
   struct Setting: CustomStringConvertible {
     var precision: Precision
     var multiprocessors: Int
-    var description: String { "\(precision), \(multiprocessors) multiprocessors" }
+    /// Of each question's; nil: by the rule.
+    var candidate: Int?
+    var description: String {
+      "\(precision), \(multiprocessors) multiprocessors" + (candidate.map { ", candidate \($0)" } ?? "")
+    }
   }
 
   let name: String
@@ -21,8 +25,9 @@ struct FaultTrial {
 
   private static let pool = ThreadPool(threads: 2)
 
-  private static func settings(_ bf16: [Int], _ fp32: [Int] = []) -> [Setting] {
+  private static func settings(_ bf16: [Int], _ fp32: [Int] = [], candidates: [Int] = []) -> [Setting] {
     bf16.map { Setting(precision: .bf16, multiprocessors: $0) }
+      + candidates.map { Setting(precision: .bf16, multiprocessors: 132, candidate: $0) }
       + fp32.map { Setting(precision: .fp32, multiprocessors: $0) }
   }
 
@@ -55,13 +60,13 @@ struct FaultTrial {
 
   /// Logits, features, the loss, gradients and running statistics are the textbook's.
   static func textbook(
-    _ network: ConformanceCase, convolutionScale: Float = 1, bf16: [Int], fp32: [Int] = []
+    _ network: ConformanceCase, convolutionScale: Float = 1, bf16: [Int], fp32: [Int] = [], candidates: [Int] = []
   ) throws -> FaultTrial {
     let expected = try Conformance.Expectation(
       network, weights: weights(network, convolutionScale), images: images(network), pool: pool)
     return FaultTrial(
       name: "\(network)\(convolutionScale == 1 ? "" : ", weights × \(convolutionScale)")",
-      settings: settings(bf16, fp32)
+      settings: settings(bf16, fp32, candidates: candidates)
     ) { setting, device in
       let found = try Conformance.deviations(of: CUDABackend(device, "cuda", setting.precision), from: expected)
       return largest(found.map { $0.value / $0.bound })
@@ -183,14 +188,14 @@ struct FaultTrial {
       try textbook(several, bf16: [2, 3], fp32: [1]),
       try textbook(.small(4, [2], stem: 8, channels: 1, 12, 250, 2), bf16: [1]),
 
-      try textbook(trained(narrow), bf16: [132, 1], fp32: [132]),
+      try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4]),
       // But for borders, what a batch norm adds to a channel the next one takes out: its gradient, Σd, is 0, and the mean in Σd·(x − mean) does not
       // matter. Weights of this size make the mean of another channel, or a variance in its place, so far off that it does.
-      try textbook(trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1]),
+      try textbook(trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1], candidates: [1, 2, 3, 4]),
       // Small weights have large gradients: the convolutions' are most of the whole, which the bounds are relative to.
-      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1]),
-      try textbook(trained(wide), bf16: [1], fp32: [1]),
-      try textbook(trained(several), bf16: [2, 3, 132], fp32: [1]),
+      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [2, 4]),
+      try textbook(trained(wide), bf16: [1], fp32: [1], candidates: [3, 4]),
+      try textbook(trained(several), bf16: [2, 3, 132], fp32: [1], candidates: [1, 2, 3, 4]),
       try otherTiles(trained(wide)),
       // So many parameters that more than half of the norm's blocks have some, and these are much of it.
       try optimizers(trained(tails), convolutionScale: 0x1p-2),

@@ -47,10 +47,10 @@ extension Emulated {
       Equivalent(
         "growth_", "barrier", "tile_sums.h", "barrier();", because: "between the sums, which inference does not want"),
       Equivalent(
-        "pack_convolution_", "predicate", "packing.h", "when(output >= 0)",
+        "pack_convolutions_", "predicate", "packing.h", "when(output >= 0)",
         because: "the batch norm behind makes 0 of a lane without a channel"),
       Equivalent(
-        "pack_convolution_", "predicate", "packing.h", "when(input >= 0)",
+        "pack_convolutions_", "predicate", "packing.h", "when(input >= 0)",
         because: "the batch norm in front makes 0 of a lane without a channel"),
       Equivalent(
         "pack_stem_fp32", "predicate", "packing.h", "when(row < 7)",
@@ -71,7 +71,9 @@ extension Emulated {
       for trial in try FaultTrial.all() {
         for setting in trial.settings {
           func start() throws -> (Emulator, CUDADevice) {
-            let (emulator, device) = try emulatedDevice(multiprocessors: setting.multiprocessors)
+            let (emulator, device) = try emulatedDevice(
+              multiprocessors: setting.multiprocessors,
+              preference: setting.candidate.map { .candidate($0) } ?? .measured(CUDAMeasuredKernels()))
             emulator.seed(1)
             return (emulator, device)
           }
@@ -100,7 +102,7 @@ extension Emulated {
       for equivalent in Self.equivalent {
         #expect(left.contains { equivalent.contains($0.site) }, "\(equivalent) is noticed, or is no more")
       }
-      for kind in ["barrier", "syncWarp", "wait", "index", "predicate"] {
+      for kind in ["barrier", "syncWarp", "wait", "fence", "index", "predicate"] {
         #expect(noticed.contains { $0.contains("\t\(kind)\t") }, "\(kind)")
       }
       let kernels = Set(noticed.map { String($0.prefix { $0 != "\t" }) })

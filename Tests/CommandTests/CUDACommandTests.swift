@@ -69,4 +69,23 @@ import Testing
     #expect(text.out.contains("NCCL          none"))
     #expect(text.out.contains("mma.m16n8k16.bf16  ok") && text.out.contains("this device is an emulator"))
   }
+
+  /// Of the cards that the kernels are for, the ones with the least shared memory: what needs more, or is Hopper's alone, is not loaded.
+  @Test func `a card with less shared memory takes kernels that fit it`() throws {
+    try inTemporaryFolder { folder in
+      let log = folder + "/launches.tsv"
+      let output = try Self.trial.run(
+        ["doctor", "--device", "cuda", "--json"],
+        ["CUDA_EMULATOR_CAPABILITY": "8.6", "CUDA_EMULATOR_LAUNCHES": log])
+      #expect(output.status == 0, "\(output.err)")
+      #expect(try output.json()["conforms"]?.bool == true)
+      #expect(try output.json()["primitives"]?.array?.count == 6)
+      let kernels = try Set(
+        String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").map { $0.prefix { $0 != "\t" } })
+      #expect(
+        kernels.contains { $0.hasPrefix("growth_gradients_") }
+          && kernels.contains { $0.hasPrefix("pointwise_gradients_") })
+      #expect(!kernels.contains { $0.contains("_90a") })
+    }
+  }
 }

@@ -151,7 +151,8 @@ struct CUDAKernelChoice: Sendable {
   func pointwiseGradients(_ question: Question, _ precision: Precision) -> Gradients {
     let isWhole = precision == .bf16 && question.operation == .pointwiseGradients && question.outputLanes <= 128
     return gradients(
-      question, whole: isWhole ? named(["64", "32"].map { "pointwise_gradients_\($0)_bf16" }) : [], channels: 128,
+      question, whole: isWhole ? named(["64", "32", "64_90a"].map { "pointwise_gradients_\($0)_bf16" }) : [],
+      channels: 128,
       weights: kernel("pointwise_weight_gradient_\(precision.rawValue)"),
       columns: ((question.inputLanes + 63) / 64, (question.outputLanes + 127) / 128),
       data: named(

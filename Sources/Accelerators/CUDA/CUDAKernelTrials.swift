@@ -9,7 +9,8 @@ struct CUDAKernelTrials {
   /// The device with another preference.
   let open: (CUDAKernelChoice.Preference) throws(BackendError) -> CUDADevice
   /// Microseconds that launches take on a stream, one behind the other.
-  var time: ([CUDALaunch], borrowing CUDAStream) throws(BackendError) -> Double = { launches, stream throws(BackendError) in
+  var time: ([CUDALaunch], borrowing CUDAStream) throws(BackendError) -> Double = {
+    launches, stream throws(BackendError) in
     let repeats = 20
     var best = Double.infinity
     // The first to warm up; of the others the fastest, for what else happens on a machine makes nothing faster.
@@ -78,7 +79,8 @@ struct CUDAKernelTrials {
     case .training:
       let session = try CUDATraining(plan, precision, device)
       try session.load(weights)
-      let labels = LabelBatch((0..<plan.batchSize * plan.architecture.classCount).map { $0 % 9 == 0 ? .positive : .negative })
+      let labels = LabelBatch(
+        (0..<plan.batchSize * plan.architecture.classCount).map { $0 % 9 == 0 ? .positive : .negative })
       _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 1)
       gather(Array(session.launches(plan.batchSize).joined()))
       run = { launches throws(BackendError) in try time(launches, session.stream) }

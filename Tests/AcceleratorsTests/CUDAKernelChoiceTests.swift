@@ -1,0 +1,112 @@
+import Foundation
+import Platform
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Accelerators
+@testable import Engine
+
+/// Of several kernels that do the same, the fastest is taken, where it was measured.
+@Suite struct CUDAMeasuredKernelsTests {
+  private typealias Question = CUDAMeasuredKernels.Question
+
+  private static func question(pixels: Int, width: Int = 56, normalises: Bool = true) -> Question {
+    Question(operation: .growth, inputLanes: 128, outputLanes: 32, width: width, pixels: pixels, normalises: normalises)
+  }
+
+  private static let measured = CUDAMeasuredKernels(
+    date: "2026-01-02T03:04:05Z",
+    answers: [
+      .init(question: question(pixels: 1000), candidates: [(["a"], 3), (["b", "c"], 2.5), (["d"], 4)]),
+      .init(question: question(pixels: 16000), candidates: [(["a"], 3), (["b", "c"], 3.5)]),
+    ])
+
+  /// Pixels, and what is taken: of another batch what the nearest was measured with, if it has at most twice as many pixels, or half.
+  @Test(
+    arguments: [
+      (1000, ["b", "c"]), (500, ["b", "c"]), (2000, ["b", "c"]), (499, nil), (2001, nil), (8000, ["a"]), (32001, nil),
+    ] as [(Int, [String]?)])
+  func `the fastest is taken`(pixels: Int, expected: [String]?) {
+    #expect(Self.measured.fastest(Self.question(pixels: pixels)) == expected)
+    #expect(Self.measured.fastest(Self.question(pixels: pixels, width: 28)) == nil)
+    #expect(Self.measured.fastest(Self.question(pixels: pixels, normalises: false)) == nil)
+    #expect(CUDAMeasuredKernels().fastest(Self.question(pixels: pixels)) == nil)
+  }
+
+  @Test func `what was kept is read again, and what is damaged counts as nothing`() throws {
+    try inTemporaryFolder { folder in
+      let path = folder + "/made/kernels.json"
+      #expect(CUDAMeasuredKernels.load(from: path) == CUDAMeasuredKernels())
+      try Self.measured.save(to: path)
+      #expect(CUDAMeasuredKernels.load(from: path) == Self.measured)
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      for (part, other) in [
+        ("\"pixels\": 1000", "\"pixels\": 0"), ("\"growth\"", "\"grow\""), ("2.5", "\"2.5\""), ("]", ""),
+        ("\"b\"", "7"),
+        ("\"date\"", "\"data\""),
+      ] {
+        try text.replacing(part, with: other, maxReplacements: 1).write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(CUDAMeasuredKernels.load(from: path) == CUDAMeasuredKernels(), "\(other) for \(part)")
+      }
+    }
+  }
+}
+
+extension Emulated {
+  @Suite struct CUDAKernelTrialsTests {
+    /// Names of kernels in an order that has nothing to do with that of the candidates.
+    private static func microseconds(_ launches: [CUDALaunch]) -> Double {
+      launches.reduce(0) { $0 + Double($1.kernel.name.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) % 1009 }) }
+    }
+
+    @Test func `all candidates are tried, and sessions launch the fastest`() throws {
+      let network: ConformanceCase = .small(32, [2, 1], stem: 64, channels: 1, 33, 41, 3)
+      let training = try Plan(
+        network.architecture, mode: .training, batchSize: 3, height: 33, width: 41)
+      let inference = try Plan(network.architecture, mode: .inference, batchSize: 3, height: 33, width: 41)
+      var launched: [Set<String>] = []
+      var trials = CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
+        try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
+      }
+      trials.time = { launches, _ in
+        launched.append(Set(launches.map(\.kernel.name)))
+        return Self.microseconds(launches)
+      }
+      _ = try emulatedDevice()
+      let measured = try trials.measure([training, inference], date: "today")
+
+      let asked = Dictionary(grouping: measured.answers, by: \.question.operation).mapValues(\.count)
+      // Three layers; their 1×1 convolutions have different inputs in a block, their 3×3 ones are alike, and differ by what goes in between the modes.
+      #expect(
+        asked == [.pointwise: 4, .growth: 4, .pointwiseGradients: 3, .growthGradients: 2, .transitionGradients: 1])
+      for answer in measured.answers {
+        let names = answer.candidates.map(\.kernels)
+        #expect(Set(names).count == names.count && names.count >= 2, "\(answer.question): \(names)")
+        switch answer.question.operation {
+        case .pointwise: #expect(names.count == 3)
+        case .growth: #expect(names.count >= 3)
+        case .pointwiseGradients:
+          #expect(names.count == 5 && names.last == names[3].dropLast() + ["pointwise_data_gradient_32_bf16"])
+        case .growthGradients: #expect(names.count == 5)
+        case .transitionGradients: #expect(names.count == 2)
+        }
+      }
+      // What was timed of a candidate is launched for it, with what it needs beside: what is resolved, and sums of parts.
+      #expect(launched.count == measured.answers.map(\.candidates.count).reduce(0, +))
+      for kernels in launched where kernels.contains(where: { $0.hasPrefix("growth_weight_gradient") }) {
+        #expect(kernels.contains("resolve_gradient_bf16") && kernels.contains("sums_of_parts") && kernels.count == 4)
+      }
+      for kernels in launched where kernels.contains(where: { $0.hasPrefix("growth_gradients") }) {
+        #expect(kernels.contains("sums_of_parts") && kernels.count == 2)
+      }
+
+      let (_, device) = try emulatedDevice(preference: .measured(measured))
+      let session = try CUDATraining(training, .bf16, device)
+      let taken = Set(session.launches(3).joined().map(\.kernel.name))
+      for answer in measured.answers where !(answer.question.operation == .growth && !answer.question.normalises) {
+        #expect(taken.isSuperset(of: answer.fastest ?? ["nothing"]), "\(answer.question)")
+      }
+    }
+  }
+}
