@@ -15,7 +15,8 @@ struct DoctorCommand: ParsableCommand {
       machine has, and measures inference. What it finds faster is what --precision auto takes from then on.
 
       With --device cuda it does the same on an NVIDIA GPU, whose instructions it compares with their definitions first,
-      and sets the time of each kernel beside the least that its bytes and its arithmetic take.
+      tries which of the kernels that do the same is the fastest for each layer, which is what sessions take from then
+      on, and sets the time of each beside the least that its bytes and its arithmetic take.
 
       With --device gaudi it has Synapse compile every node that is used, and DenseNet-121, and compares each node and
       whole networks with what they are by definition. With --compile-only it needs Synapse, but no card.
@@ -35,6 +36,9 @@ struct DoctorCommand: ParsableCommand {
   @Flag(help: "Only compare; measure nothing.")
   var conformanceOnly = false
 
+  @Flag(help: "With --device cuda: leave it at the kernels that an earlier doctor chose, if one has.")
+  var keepKernels = false
+
   @Flag(help: "With --device gaudi: only see what Synapse compiles, which takes no card.")
   var compileOnly = false
 
@@ -48,6 +52,9 @@ struct DoctorCommand: ParsableCommand {
     if let threads, threads < 1 { throw ValidationError("--threads needs at least 1, found \(threads).") }
     if compileOnly, !isGaudi(device) {
       throw ValidationError("--compile-only is for --device gaudi, found --device \(device.printable).")
+    }
+    if keepKernels, !isCUDA(device) {
+      throw ValidationError("--keep-kernels is for --device cuda, found --device \(device.printable).")
     }
   }
 
@@ -83,7 +90,9 @@ struct DoctorCommand: ParsableCommand {
 
 extension DoctorCommand {
   private func runCUDA(_ pool: ThreadPool, _ progress: ProgressLine) throws {
-    let report = try CUDAReport(device, pool: pool, measures: !conformanceOnly) { progress.show($0, of: $1, $2) }
+    let report = try CUDAReport(
+      device, pool: pool, measures: !conformanceOnly, keepsKernels: keepKernels
+    ) { progress.show($0, of: $1, $2) }
     progress.clear()
     if json { printJSON(report.json) } else { print(report.text, terminator: "") }
     guard report.conforms else { throw ExitCode(ExitStatus.internalBug.rawValue) }

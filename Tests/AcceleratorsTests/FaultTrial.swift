@@ -82,6 +82,24 @@ struct FaultTrial {
   /// Gradients with few multiprocessors are those with many: only tiles and parts are others. What is less than a hundredth of the whole gradient
   /// is compared with that: of what batch norm takes out again the gradient is nothing but rounding.
   static func otherTiles(_ network: ConformanceCase) throws -> FaultTrial {
+    try others(network, "tiles", settings([132])) {
+      try CUDADevice(named: "cuda", library: builtCUDAEmulator, multiprocessors: 1)
+    }
+  }
+
+  /// Gradients by one kernel for both of a convolution's are those by a kernel for each. Gates are the same, since the forward pass is, so that they
+  /// need not be decided: where they are, a 1×1 convolution's Σd is 0, and the mean in Σd·(x − mean) does not matter.
+  static func otherKernels(_ network: ConformanceCase) throws -> FaultTrial {
+    try others(network, "kernels", settings([], candidates: [0, 1, 2])) {
+      try CUDADevice(
+        named: "cuda", library: builtCUDAEmulator, multiprocessors: 132,
+        preference: .candidate(CUDAKernelChoice.most - 1))
+    }
+  }
+
+  private static func others(
+    _ network: ConformanceCase, _ what: String, _ settings: [Setting], _ other: @escaping () throws -> CUDADevice
+  ) throws -> FaultTrial {
     let (plan, images, weights) = (try network.plan(), try images(network), network.weights())
     func gradients(_ device: CUDADevice) throws -> [Float] {
       let session = try CUDABackend(device, "cuda", .bf16).makeSession(plan)
@@ -89,9 +107,8 @@ struct FaultTrial {
       _ = try session.accumulateGradients(images, labels: network.labels, weights: nil, lossScale: 1)
       return try Conformance.gradients(of: session)
     }
-    return FaultTrial(name: "tiles of \(network)", settings: settings([132])) { _, device in
-      let few = try CUDADevice(named: "cuda", library: builtCUDAEmulator, multiprocessors: 1)
-      let (mine, theirs) = (try gradients(device), try gradients(few).map { Double($0) })
+    return FaultTrial(name: "\(what) of \(network)", settings: settings) { _, device in
+      let (mine, theirs) = (try gradients(device), try gradients(other()).map { Double($0) })
       let whole = Conformance.norm(theirs[...])
       return largest(
         plan.layout.parameters.filter(\.isTrained).map { parameter in
@@ -182,6 +199,8 @@ struct FaultTrial {
     let wide: ConformanceCase = .small(4, [2], stem: 8, channels: 1, 4, 250, 4)
     let several: ConformanceCase = .small(4, [1, 1], stem: 8, channels: 1, 41, 45, 5)
     let deep: ConformanceCase = .small(20, [3, 4], stem: 40, channels: 2, 21, 26, 3)
+    var undecided = tails
+    undecided.mode = .training
     return [
       try textbook(narrow, bf16: [132, 1], fp32: [1]),
       try textbook(deep, bf16: [132], fp32: [1]),
@@ -193,10 +212,11 @@ struct FaultTrial {
       // matter. Weights of this size make the mean of another channel, or a variance in its place, so far off that it does.
       try textbook(trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1], candidates: [1, 2, 3, 4]),
       // Small weights have large gradients: the convolutions' are most of the whole, which the bounds are relative to.
-      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [2, 4]),
+      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [1, 2, 4]),
       try textbook(trained(wide), bf16: [1], fp32: [1], candidates: [3, 4]),
       try textbook(trained(several), bf16: [2, 3, 132], fp32: [1], candidates: [1, 2, 3, 4]),
       try otherTiles(trained(wide)),
+      try otherKernels(undecided),
       // So many parameters that more than half of the norm's blocks have some, and these are much of it.
       try optimizers(trained(tails), convolutionScale: 0x1p-2),
       meanOverRanks(),

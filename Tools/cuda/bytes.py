@@ -121,19 +121,15 @@ def passes(launches):
 
 
 def rows(launches):
-    """By operation, in the order in which they come first. A 1×1 convolution's gradients that follow those of a 3×3 are a bottleneck's."""
-    found, owner = {}, "transition"
+    """By operation, in the order in which they come first."""
+    found = {}
     for kernel, moved in launches:
-        if kernel.startswith("growth_data_gradient"):
-            owner = "bottleneck"
-        name = floors.operation(kernel, owner)
+        name = floors.operation(kernel)
         if name is None:
             raise Fault(f"no operation of floors.py is done by {kernel}")
         row = found.setdefault(name, Row())
         row.launches += 1
         row.moved += moved
-        if kernel.startswith("pointwise_data_gradient"):
-            owner = "transition"
     return found
 
 
@@ -162,7 +158,7 @@ def share(name, counted):
         raise Fault(f"{name}: {one.launches} launches of {small} images, {other.launches} of {large}")
     plain = {batch: row.moved - in_parts(name, batch, multiprocessors(batch)) for batch, row in counted.items()}
     # Where all that is written are images' values and parts, the rule of floors.py for the parts is tested by what was counted.
-    if name in floors.WEIGHTS_IN_PARTS + floors.SUMS_IN_PARTS and plain[small].written * large != plain[large].written * small:
+    if name in (*floors.IN_PARTS, floors.STEM_IN_PARTS) and plain[small].written * large != plain[large].written * small:
         raise Fault(f"{name}: the rule for its parts does not give what was counted: {plain}")
     image = (plain[large] - plain[small]) * (1 / (large - small))
     parts = in_parts(name, BATCH, MULTIPROCESSORS)

@@ -40,73 +40,67 @@ TAKEN = each_layer(lambda P, C: P * GROWTH) + each_transition(lambda P, C: P // 
 
 # MARK: Operations
 
-# Name, the kernels that do it, whose convolution it is where kernels serve two, and its floor.
+# Name, the kernels that do it, and its floor.
 OPERATIONS = [
-    ("weights packed", r"pack_\w+", None, 0),
+    ("weights packed", r"pack_\w+", 0),
     # A gray image's bytes; the map.
-    ("conv0", r"stem_bf16", None, IMAGE + A * FEATURES * STEM),
+    ("conv0", r"stem_bf16", IMAGE + A * FEATURES * STEM),
     # The map, its pooled one.
-    ("pool0", r"maximum_pool_bf16", None, A * FEATURES * (STEM + POOLED)),
+    ("pool0", r"maximum_pool_bf16", A * FEATURES * (STEM + POOLED)),
     # What was concatenated; the bottleneck.
-    ("bottleneck 1×1", r"pointwise_\d+_normalised_bf16", None, each_layer(lambda P, C: A * P * (C + BOTTLENECK))),
+    ("bottleneck 1×1", r"pointwise_\d+_normalised_bf16", each_layer(lambda P, C: A * P * (C + BOTTLENECK))),
     # The bottleneck; the new channels.
-    ("growth 3×3", r"growth_\d+x\d+(_normalised)?_bf16", None, each_layer(lambda P, C: A * P * (BOTTLENECK + GROWTH))),
+    ("growth 3×3", r"growth_\d+x\d+(_normalised)?_bf16", each_layer(lambda P, C: A * P * (BOTTLENECK + GROWTH))),
     # A block's map; a quarter of its pixels.
-    ("transition, pool", r"mean_pool_bf16", None, each_transition(lambda P, C: A * C * (P + P // 4))),
+    ("transition, pool", r"mean_pool_bf16", each_transition(lambda P, C: A * C * (P + P // 4))),
     # That; half of its channels.
-    ("transition, 1×1", r"pointwise_\d+_bf16", None, each_transition(lambda P, C: A * P // 4 * (C + C // 2))),
+    ("transition, 1×1", r"pointwise_\d+_bf16", each_transition(lambda P, C: A * P // 4 * (C + C // 2))),
     # Sums only.
-    ("batch norms", r"reduce_sums|normalization", None, 0),
+    ("batch norms", r"normalization", 0),
     # The last map; its mean.
-    ("norm5, mean", r"head_mean_bf16", None, LAST[1] * (A * LAST[0] + F)),
+    ("norm5, mean", r"head_mean_bf16", LAST[1] * (A * LAST[0] + F)),
     # The mean; the logits.
-    ("classifier", r"head_classifier", None, F * (LAST[1] + LABELS)),
+    ("classifier", r"head_classifier", F * (LAST[1] + LABELS)),
     # Logits and bytes of labels; the logits' gradients.
-    ("loss", r"loss", None, LABELS * (F + 1 + F)),
+    ("loss", r"loss", LABELS * (F + 1 + F)),
     # The logits' gradients, the mean; the mean's gradient.
-    ("classifier, gradients", r"classifier_gradient", None, F * (LABELS + 2 * LAST[1])),
+    ("classifier, gradients", r"classifier_gradient", F * (LABELS + 2 * LAST[1])),
     # The mean's gradient, the last map; G.
-    ("norm5, gradient", r"head_gradient_bf16", None, LAST[1] * (F + LAST[0] * 2 * A)),
-    # Sums only.
-    ("batch norms, gradients", r"normalization_gradient", None, 0),
-    # The outputs' gradient, the bottleneck; parts of sums.
-    ("growth 3×3, weight gradient", r"growth_weight_gradient_bf16", None, each_layer(lambda P, C: A * P * (GROWTH + BOTTLENECK))),
-    # The outputs' gradient, the bottleneck; the gradient behind its gate.
-    ("growth 3×3, data gradient", r"growth_data_gradient_\w+_bf16", None, each_layer(lambda P, C: A * P * (GROWTH + 2 * BOTTLENECK))),
-    # Of G what is new, and of bottlenecks and of conv0 the gradient behind the gate; the map; the gradient before it.
-    ("batch norms, resolved gradients", r"resolve_gradient_bf16", None, 3 * A * (TAKEN + each_layer(lambda P, C: P * BOTTLENECK) + STEM * FEATURES)),
-    # The bottleneck's gradient, what was concatenated; parts of sums.
-    ("bottleneck 1×1, weight gradient", r"pointwise_weight_gradient_bf16", "bottleneck", each_layer(lambda P, C: A * P * (BOTTLENECK + C))),
-    # The bottleneck's gradient, what was concatenated, G; G.
-    ("bottleneck 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", "bottleneck", each_layer(lambda P, C: A * P * (BOTTLENECK + 3 * C))),
-    # The outputs' gradient, what was pooled; parts of sums.
-    ("transition, 1×1, weight gradient", r"pointwise_weight_gradient_bf16", "transition", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
-    # The outputs' gradient; that of what was pooled.
-    ("transition, 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", "transition", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
-    # The gradient of what was pooled, the block's map; G.
-    ("transition, pool, gradient", r"mean_pool_gradient_bf16", None, each_transition(lambda P, C: A * C * (P // 4 + 2 * P))),
-    # The pooled map's gradient, conv0's map; the gradient behind its gate.
-    ("pool0, gradient", r"maximum_pool_gradient_bf16", None, A * FEATURES * (POOLED + 2 * STEM)),
-    # The image's bytes, conv0's gradient; parts of sums.
-    ("conv0, weight gradient", r"stem_weight_gradient_bf16", None, IMAGE + A * FEATURES * STEM),
+    ("norm5, gradient", r"head_gradient_bf16", LAST[1] * (F + LAST[0] * 2 * A)),
     # Parts of sums only.
-    ("parts of weight gradients added", r"unpack_\w*gradient", None, 0),
+    ("sums of parts", r"sums_of_parts|unpack_stem_gradient", 0),
+    # Of G what is new, and the map of it, the bottleneck; the gradient behind its gate, parts of sums.
+    ("growth 3×3, gradients", r"growth_gradients_\w+_bf16", each_layer(lambda P, C: A * P * (2 * GROWTH + 2 * BOTTLENECK))),
+    # That gradient and the bottleneck, what was concatenated, G; G, parts of sums.
+    ("bottleneck 1×1, gradients", r"pointwise_gradients_\w+_bf16", each_layer(lambda P, C: A * P * (2 * BOTTLENECK + 3 * C))),
+    # Of G what the transitions and the stem's pool made, and of conv0 the gradient behind the gate; the map; the gradient before it.
+    ("batch norms, resolved gradients", r"resolve_gradient_bf16", 3 * A * (TAKEN - each_layer(lambda P, C: P * GROWTH) + STEM * FEATURES)),
+    # The outputs' gradient, what was pooled; parts of sums.
+    ("transition, 1×1, weight gradient", r"pointwise_weight_gradient_bf16", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
+    # The outputs' gradient; that of what was pooled.
+    ("transition, 1×1, data gradient", r"pointwise_data_gradient_\d+_bf16", each_transition(lambda P, C: A * P // 4 * (C // 2 + C))),
+    # The gradient of what was pooled, the block's map; G.
+    ("transition, pool, gradient", r"mean_pool_gradient_bf16", each_transition(lambda P, C: A * C * (P // 4 + 2 * P))),
+    # The pooled map's gradient, conv0's map; the gradient behind its gate.
+    ("pool0, gradient", r"maximum_pool_gradient_bf16", A * FEATURES * (POOLED + 2 * STEM)),
+    # The image's bytes, conv0's gradient; parts of sums.
+    ("conv0, weight gradient", r"stem_weight_gradient_bf16", IMAGE + A * FEATURES * STEM),
     # Nothing of an image's.
-    ("gradient's norm", r"gradient_norm", None, 0),
-    ("optimizer", r"optimizer", None, 0),
+    ("gradient's norm", r"gradient_norm", 0),
+    ("optimizer", r"optimizer", 0),
 ]
 
 
-def operation(kernel, owner):
-    """The name of what `kernel` does, `owner` being whose convolution is under way; None where no operation is done by it."""
-    for name, kernels, whose, _ in OPERATIONS:
-        if re.fullmatch(kernels, kernel) and whose in (None, owner):
+def operation(kernel):
+    """The name of what `kernel` does; None where no operation is done by it."""
+    for name, kernels, _ in OPERATIONS:
+        if re.fullmatch(kernels, kernel):
             return name
     return None
 
 
 def of_operations():
-    return {name: floor for name, _, _, floor in OPERATIONS}
+    return {name: floor for name, _, floor in OPERATIONS}
 
 
 # MARK: A pass that is fused as far as it can be
@@ -120,11 +114,10 @@ def forward():
 
 
 def step(G):
-    """Forward and back, with G of `G` bytes a value: what is owed is taken off where a gradient is read, which then needs the map beside it."""
-    back = each_layer(lambda P, C: P * ((G + A) * GROWTH + A * BOTTLENECK))  # growth, weights: G and the map of the new channels, the bottleneck
-    back += each_layer(lambda P, C: P * ((G + A) * GROWTH + 2 * A * BOTTLENECK))  # growth, data: the same; the gradient behind the gate
-    back += each_layer(lambda P, C: A * P * (2 * BOTTLENECK + C))  # bottleneck, weights: that and the bottleneck; what was concatenated
-    back += each_layer(lambda P, C: P * (A * (2 * BOTTLENECK + C) + 2 * G * C))  # bottleneck, data: the same; G read and written
+    """Forward and back, with G of `G` bytes a value: what is owed is taken off where a gradient is read, which then needs the map beside it, and a
+    convolution's gradients are made together."""
+    back = each_layer(lambda P, C: P * ((G + A) * GROWTH + 2 * A * BOTTLENECK))  # growth: G and the map of the new channels, the bottleneck; the gradient behind the gate
+    back += each_layer(lambda P, C: P * (A * (2 * BOTTLENECK + C) + 2 * G * C))  # bottleneck: that and the bottleneck, what was concatenated; G read and written
     back += each_transition(lambda P, C: (G + A) * (P // 4 * C // 2 + P * C))  # transition: G and the map behind it; the map and G before it
     back += (G + A) * FEATURES * POOLED + 2 * A * FEATURES * STEM  # pool0: G and its map; conv0's map, the gradient behind the gate
     back += IMAGE + 2 * A * FEATURES * STEM  # conv0, weights: the image; that gradient and conv0's map
@@ -139,9 +132,10 @@ def up(count, size):
     return -(-count // size)
 
 
-def weight_parts(pixels, columns, multiprocessors):
-    """CUDAGradients.parts: into how many parts a weight gradient over `pixels` is cut, each of `columns` blocks."""
-    return max(up(pixels, 16384), min(up(pixels, 64), up(2 * multiprocessors, columns)), 1)
+def weight_parts(pixels, columns, resident, multiprocessors):
+    """CUDAKernelChoice.parts: into how many parts a weight gradient over `pixels` is cut, each of `columns` blocks, of which a multiprocessor holds so
+    many at once (the blocks that kernel_list.h asks for, which an H200 has the room for)."""
+    return max(up(pixels, 16384), min(up(pixels, 64), resident * multiprocessors // columns), 1)
 
 
 def sum_parts(pixels):
@@ -152,36 +146,34 @@ def sum_parts(pixels):
 def parts_written(name, batch, multiprocessors):
     """Bytes of sums in parts that the operation writes in a step: fp32 in [parts][weights], and pairs of them in [parts][channels]."""
 
-    def weights(pixels, columns, count):
-        return F * count * weight_parts(batch * pixels, columns, multiprocessors)
+    def weights(pixels, columns, resident, count, channels=0):
+        """So many weights, and with them the sums of so many channels."""
+        return F * (count + 2 * channels) * weight_parts(batch * pixels, columns, resident, multiprocessors)
 
     def sums(pixels, channels):
         return 2 * F * channels * sum_parts(batch * pixels)
 
     return {
-        "growth 3×3, weight gradient": lambda: each_layer(lambda P, C: weights(P, BOTTLENECK // 32 * GROWTH // 32, 9 * BOTTLENECK * GROWTH)),
-        "bottleneck 1×1, weight gradient": lambda: each_layer(lambda P, C: weights(P, up(C, 64), C * BOTTLENECK)),
-        "transition, 1×1, weight gradient": lambda: each_transition(lambda P, C: weights(P // 4, up(C, 64) * up(C // 2, 128), C * C // 2)),
-        "conv0, weight gradient": lambda: weights(STEM, 3, 3 * 64 * FEATURES),
+        "growth 3×3, gradients": lambda: each_layer(lambda P, C: weights(P, BOTTLENECK // 64, 2, 9 * BOTTLENECK * GROWTH, BOTTLENECK)),
+        "bottleneck 1×1, gradients": lambda: each_layer(lambda P, C: weights(P, up(C, 128), 1, C * BOTTLENECK, C)),
+        "transition, 1×1, weight gradient": lambda: each_transition(lambda P, C: weights(P // 4, up(C, 64) * up(C // 2, 128), 3, C * C // 2)),
+        "conv0, weight gradient": lambda: weights(STEM, 3, 4, 3 * 64 * FEATURES),
         "transition, pool, gradient": lambda: each_transition(lambda P, C: sums(P, C)),
         "pool0, gradient": lambda: sums(STEM, FEATURES),
         "norm5, gradient": lambda: sums(*LAST),
     }.get(name, lambda: 0)()
 
 
-WEIGHTS_IN_PARTS = ("growth 3×3, weight gradient", "bottleneck 1×1, weight gradient", "transition, 1×1, weight gradient", "conv0, weight gradient")
-SUMS_IN_PARTS = ("transition, pool, gradient", "pool0, gradient", "norm5, gradient")
+IN_PARTS = (
+    "growth 3×3, gradients", "bottleneck 1×1, gradients", "transition, 1×1, weight gradient", "transition, pool, gradient", "pool0, gradient",
+    "norm5, gradient",
+)
+# Its parts have 8×8 taps, of which 7×7 are weights.
+STEM_IN_PARTS = "conv0, weight gradient"
 
 
 def parts_read(name, batch, multiprocessors):
     """The same of what it reads."""
-
-    def written(names):
-        return sum(parts_written(other, batch, multiprocessors) for other in names)
-
-    if name == "batch norms, gradients":
-        return written(SUMS_IN_PARTS)
-    if name == "parts of weight gradients added":
-        # conv0's parts have 8×8 taps, of which 7×7 are weights.
-        return written(WEIGHTS_IN_PARTS[:3]) + written(WEIGHTS_IN_PARTS[3:]) * 49 // 64
-    return 0
+    if name != "sums of parts":
+        return 0
+    return sum(parts_written(other, batch, multiprocessors) for other in IN_PARTS) + parts_written(STEM_IN_PARTS, batch, multiprocessors) * 49 // 64

@@ -78,7 +78,7 @@ class Peer:
 
 def ours(executable, task, seconds):
     """What doctor says of inference or training. It says so also where it does not conform."""
-    command = [executable, "doctor", "--device", "cuda", "--json"]
+    command = [executable, "doctor", "--device", "cuda", "--keep-kernels", "--json"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=max(seconds, 1))
     except subprocess.TimeoutExpired:
@@ -241,6 +241,22 @@ def kernels_part(kernels):
     return markdown.table(["kernel", "shape", "µs", "floor µs", "of the floor's speed", "floor by"], rows, left=2)
 
 
+def choices_part(choices):
+    """Where several kernels do the same, and another than the rule's is the fastest."""
+
+    def time(row, index):
+        return f"{row['candidates'][index]['microseconds']:.1f}"
+
+    others = [row for row in choices if row["fastest"] != row["rule"]]
+    rows = [
+        [row["operation"], row["shape"], *(" + ".join(row["candidates"][row[key]]["kernels"]) for key in ("fastest", "rule")),
+         time(row, row["fastest"]), time(row, row["rule"])]
+        for row in others
+    ]
+    text = f"Of {len(choices)} choices {len(others)} are other than the rule's."
+    return text + ("\n\n" + markdown.table(["operation", "shape", "fastest", "by the rule", "µs", "by the rule, µs"], rows, left=4) if rows else "")
+
+
 def machine_part(options, timing):
     """What was measured on what."""
     said = [f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}"]
@@ -266,6 +282,8 @@ def report(options):
         parts += ["### Inference, DenseNet-121, 224 × 224, 14 outputs", timing_part(inference, "inference")]
     if training and training["rounds"]:
         parts += ["### Training, the same network", timing_part(training, "training")]
+    if isinstance(doctor, dict) and doctor.get("choices"):
+        parts += ["### Kernels chosen by measurement", choices_part(doctor["choices"])]
     for key, title in (("kernels", "Kernels of inference"), ("training_kernels", "Kernels of training")):
         if isinstance(doctor, dict) and doctor.get(key):
             parts += [f"### {title}", kernels_part(doctor[key])]

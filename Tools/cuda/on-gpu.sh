@@ -128,7 +128,7 @@ if wanted machine; then
 fi
 if wanted doctor; then
   attempt "doctor --json" 300 doctor.json "$chexnet" doctor --device cuda --json
-  attempt doctor 300 doctor.txt "$chexnet" doctor --device cuda
+  attempt doctor 300 doctor.txt "$chexnet" doctor --device cuda --keep-kernels
 fi
 for task in inference training; do
   wanted $task || continue
@@ -162,7 +162,7 @@ if wanted ncu; then
       metrics+=,$unit
     done
     attempt ncu 180 ncu.csv ncu --clock-control none --csv --kernel-name 'regex:^(pointwise|growth|stem)_' --launch-count 240 --metrics "$metrics" \
-      "$chexnet" doctor --device cuda --json
+      "$chexnet" doctor --device cuda --keep-kernels --json
   else
     say ncu "left out, there is no ncu here"
   fi

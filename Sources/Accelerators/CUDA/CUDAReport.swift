@@ -39,7 +39,7 @@ public struct CUDAReport: Sendable {
   public let kernelBatch: Int
   public let inference: [InferenceTiming]
 
-  public var conforms: Bool { primitives.allSatisfy(\.failures.isEmpty) && conformance.allSatisfy(\.failures.isEmpty) }
+  public let conforms: Bool
 
   /// Whether times mean anything: not where the kernels run in the tests' emulator.
   public let isMeasurable: Bool
@@ -48,9 +48,10 @@ public struct CUDAReport: Sendable {
   public static let batches = [256, 32, 1]
   public static let trainingBatches = [256, 32]
 
-  /// `name`: as `--device` takes it. `measures`: also how fast it is. `progress` is told what is done next, and how many of how many steps are.
+  /// `name`: as `--device` takes it. `measures`: also how fast it is. `keepsKernels`: those that an earlier report has chosen, if one has. `progress` is told
+  /// what is done next, and how many of how many steps are.
   public init(
-    _ name: String, pool: ThreadPool, measures: Bool, progress: (Int, Int, String) -> Void
+    _ name: String, pool: ThreadPool, measures: Bool, keepsKernels: Bool = false, progress: (Int, Int, String) -> Void
   ) throws(BackendError) {
     var device = try CUDADevice(named: name)
     let memory = try device.memory()
@@ -85,12 +86,18 @@ public struct CUDAReport: Sendable {
     }
     self.conformance = conformance
 
-    if measures && conformance.allSatisfy(\.failures.isEmpty) && primitives.allSatisfy(\.failures.isEmpty) {
-      progress(1 + Precision.allCases.count, steps, "choosing the fastest of the kernels that do the same")
-      let ruled = CUDAKernelChoice(device.choice, preference: .measured(CUDAMeasuredKernels()))
-      let measured = try Self.chooseKernels(name)
-      choices = measured.answers.map { KernelQuestion($0, ruled.kernels(for: $0.question, .bf16).map(\.name)) }
-      kept = measured.keep(for: device)
+    conforms = primitives.allSatisfy(\.failures.isEmpty) && conformance.allSatisfy(\.failures.isEmpty)
+    if measures && conforms {
+      var measured = CUDAMeasuredKernels.load(from: CUDAMeasuredKernels.path(device.kept))
+      var kept: (path: String, failure: String?) = (CUDAMeasuredKernels.path(device.kept), nil)
+      if !keepsKernels || measured.answers.isEmpty {
+        progress(1 + Precision.allCases.count, steps, "choosing the fastest of the kernels that do the same")
+        measured = try Self.chooseKernels(name)
+        kept = measured.keep(for: device)
+      }
+      let rule = CUDAKernelChoice(device.choice, preference: .measured(CUDAMeasuredKernels()))
+      choices = measured.answers.map { KernelQuestion($0, rule.kernels(for: $0.question, .bf16).map(\.name)) }
+      self.kept = kept
       device = try CUDADevice(named: name, preference: .measured(measured))
     } else {
       (choices, kept) = ([], nil)
