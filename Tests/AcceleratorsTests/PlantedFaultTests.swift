@@ -62,6 +62,12 @@ extension Emulated {
         "pointwise_data_gradient_", "predicate", "gated_tile.h", "when(accumulates)",
         because: "the network always has a gradient there that is added to"),
       Equivalent(
+        "growth_gradients_48x256_bf16", "predicate", "growth_gradients.h", "if (y.inside && when(row < left))",
+        because: "the buffer is as large as the stem's map, and nobody reads what is behind the last pixel"),
+      Equivalent(
+        "pointwise_gradients_64_90a_bf16", "wait", "pointwise_gradients_90a.h", "static DEVICE void finish()",
+        because: "the emulator's warps wait together for what comes behind; on a card one may be done before another"),
+      Equivalent(
         "", "predicate", "convolution_gradients_fp32.h", "when(slices > 0)",
         because: "there are no more parts than runs of 64 pixels"),
     ]

@@ -138,7 +138,7 @@ template <int Pixels, class Products = PointwiseProducts<Pixels>> struct Pointwi
         const uint16_t* nextX = static_cast<const uint16_t*>(p.x) + firstPixel * p.x_stride + channel;
         uint16_t* target = static_cast<uint16_t*>(p.gradient) + firstPixel * p.g_stride + channel;
         const uint16_t* nextGradient = target;
-        int left = when(part.first < part.end) ? p.pixels - int(firstPixel) : 0;
+        int left = p.pixels - int(firstPixel);   // a part without tiles loads for nothing
         Share d, y, x, gradient;
         d.load(nextD, p.outputs, left, hasOutputs);
         y.load(nextY, p.outputs, left, hasOutputs);
