@@ -101,13 +101,13 @@ struct BackwardPass {
   ) {
     let kernel = device.kernel("sums_of_parts")
     var bytes = parts * normalization.lanes * MemoryLayout<gate_sums>.stride
-    var blocks = normalization.lanes / 32
+    var blocks = normalization.lanes / 8
     var (name, shapes) = ("gradient of \(normalization.name)", "\(normalization.channels) channels of \(parts) parts")
     var unpack = unpack_gradient_parameters()
     if let (convolution, parts) = weights {
       let elements = convolution.taps * convolution.inputLanes * convolution.outputLanes
       bytes += 4 * (parts * elements + 2 * convolution.weight.count)
-      blocks += (elements + kernel.threads - 1) / kernel.threads
+      blocks += elements / 128
       name += " and of \(convolution.name)"
       shapes += ", \(elements) weights of \(parts)"
       unpack = unpack_gradient_parameters(
@@ -249,7 +249,7 @@ struct BackwardPass {
     launches.append(
       CUDALaunch(
         kernel, "sums of the weight gradient of conv0", "\(weights.parts) parts",
-        grid: (max(1, convolution.inputLanes * lanes / kernel.threads), 1, 1),
+        grid: (convolution.inputLanes * lanes / 128, 1, 1),
         unpack_stem_gradient_parameters(
           partial: places[gradients.partial], gradient: gradient(convolution.weight), outputs_map: convolution.outputs,
           channels: Int32(stem.image.channels), output_channels: Int32(stem.convolved.channels),

@@ -36,7 +36,7 @@ extension CUDANetwork {
     return CUDALaunch(
       kernel, normalization.name,
       "\(normalization.channels) channels" + (fresh.map { ", \($0.lanes) lanes of \($0.tiles) tiles" } ?? ""),
-      grid: (normalization.lanes / 32, 1, 1),
+      grid: (normalization.lanes / 8, 1, 1),
       normalization_parameters(
         sums: sums.map { places[$0] } ?? 0, moments: moments, scale: value(normalization.parameters.scale),
         shift: value(normalization.parameters.shift), running_mean: value(normalization.parameters.runningMean),

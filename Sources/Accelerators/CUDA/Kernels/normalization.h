@@ -2,16 +2,16 @@
 #pragma once
 #include "channel_map.h"
 
-// A block takes 32 lanes. Where they are fresh, it adds up their tiles first: warp w takes the tiles w, w + 32, …, then the warps are added up in
-// their order. Two passes, so that squares are about the mean of all (Chan, Golub, LeVeque 1979): M = Σ squares + Σ count · (sum/count − mean)².
-// Then a thread takes a lane.
+// A block takes eight lanes, whose sums lie side by side in memory: many blocks, since there are thousands of tiles. Where the lanes are fresh, it adds
+// up their tiles first: row r of its threads takes the tiles r, r + 64, …, then the rows are added up in their order. Two passes, so that squares are
+// about the mean of all (Chan, Golub, LeVeque 1979): M = Σ squares + Σ count · (sum/count − mean)². Then a thread takes a lane.
 struct Normalization {
-    static constexpr int threads = 1024, rows = threads / 32;
+    static constexpr int threads = 512, columns = 8, rows = threads / columns;
     struct Shared {
-        double counts[rows][32], sums[rows][32], squares[rows][32];
+        double counts[rows][columns], sums[rows][columns], squares[rows][columns];
     };
 
-    static DEVICE double total(const double (*parts)[32], int column) {
+    static DEVICE double total(const double (*parts)[columns], int column) {
         double sum = loadShared(&parts[0][column]);
         for (int r = 1; r < rows; r++) sum += loadShared(&parts[r][column]);
         return sum;
@@ -53,7 +53,8 @@ struct Normalization {
     }
 
     static DEVICE void run(const normalization_parameters& p) {
-        const int column = threadIdx.x % 32, row = threadIdx.x / 32, lane = blockIdx.x * 32 + column, fresh = blockIdx.x * 32 - p.first_fresh;
+        const int column = threadIdx.x % columns, row = threadIdx.x / columns;
+        const int first = blockIdx.x * columns, lane = first + column, fresh = first - p.first_fresh;
         batch_moments batch{};
         if (when(fresh >= 0) && when(fresh < p.fresh)) {
             batch = moments(p.sums + fresh + column, p.fresh, p.tiles, column, row);

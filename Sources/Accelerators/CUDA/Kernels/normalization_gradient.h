@@ -2,14 +2,15 @@
 #pragma once
 #include "channel_map.h"
 
-// A block takes 32 lanes; warp w takes the parts w, w + 32, …, then the warps are added up in their order. What is added to is rounded once.
+// A block takes eight lanes; row r of its threads takes the parts r, r + 32, …, then the rows are added up in their order. What is added to is rounded
+// once.
 struct NormalizationGradient {
-    static constexpr int threads = 1024, rows = threads / 32;
+    static constexpr int threads = 256, columns = 8, rows = threads / columns;
     struct Shared {
-        double gradients[rows][32], products[rows][32];
+        double gradients[rows][columns], products[rows][columns];
     };
 
-    static DEVICE double total(const double (*parts)[32], int column) {
+    static DEVICE double total(const double (*parts)[columns], int column) {
         double sum = loadShared(&parts[0][column]);
         for (int r = 1; r < rows; r++) sum += loadShared(&parts[r][column]);
         return sum;
@@ -18,7 +19,7 @@ struct NormalizationGradient {
 
     static DEVICE void run(const normalization_gradient_parameters& p) {
         Shared& shared = sharedMemory<Shared>();
-        const int column = threadIdx.x % 32, row = threadIdx.x / 32, lane = blockIdx.x * 32 + column;
+        const int column = threadIdx.x % columns, row = threadIdx.x / columns, lane = blockIdx.x * columns + column;
         double gradient = 0, product = 0;
         for (int i = row; when(i < p.parts); i += rows) {
             const float2 part = loadGlobal(reinterpret_cast<const float2*>(p.sums) + int64_t(i) * p.lanes + lane);

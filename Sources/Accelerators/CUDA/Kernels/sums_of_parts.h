@@ -6,11 +6,15 @@
 
 struct SumsOfParts {
     static constexpr int threads = NormalizationGradient::threads;
-    using Shared = NormalizationGradient::Shared;
+    static_assert(threads == PartSums::threads, "blocks of either are the kernel's");
+    union Shared {
+        NormalizationGradient::Shared normalization;
+        PartSums::Shared weights;
+    };
 
     static DEVICE void run(const sums_of_parts_parameters& p) {
-        const int lanes = (p.normalization.lanes + 31) / 32, block = blockIdx.x - lanes, weights = gridDim.x - lanes;
+        const int block = blockIdx.x - p.normalization.lanes / NormalizationGradient::columns;
         if (block < 0) NormalizationGradient::run(p.normalization);
-        else unpackGradient(p.weights, block * threads + threadIdx.x, weights * threads);
+        else unpackGradient(p.weights, sharedMemory<Shared>().weights, block);
     }
 };

@@ -200,7 +200,7 @@ struct unpack_gradient_parameters {
     int32_t input_channels, output_channels, channels, outputs, taps, parts;
 };
 
-// The first ⌈lanes / 32⌉ blocks do the one, the others the other.
+// The first lanes / 8 blocks do the one, the others the other.
 struct sums_of_parts_parameters {
     struct normalization_gradient_parameters normalization;  // no lanes: not wanted
     struct unpack_gradient_parameters weights;

@@ -12,7 +12,7 @@
 //   mean_pool_*         ⌈pooled pixels · channels / 8 / threads⌉
 //   head_mean_*         N, channels / 32
 //   head_classifier     N
-//   normalization       ⌈lanes / 32⌉
+//   normalization       lanes / 8
 //   pack_convolutions_* any, convolutions: threads stride over the elements of one
 //   pack_stem_*         any: threads stride over the elements
 //
@@ -29,8 +29,8 @@
 //   head_gradient_*              parts, ⌈channels / 64⌉                     parts of the pixels of x
 //   loss                         1
 //   classifier_gradient          ⌈lanes / 32⌉
-//   sums_of_parts                ⌈lanes / 32⌉ and any: threads of the latter stride over the elements
-//   unpack_stem_gradient         any: threads stride over the elements
+//   sums_of_parts                lanes / 8 + elements of a part / 128
+//   unpack_stem_gradient         elements of a part / 128
 //   gradient_norm, optimizer     any: threads stride over the elements
 //   mean_over_ranks              ⌈count / threads⌉
 //
@@ -69,7 +69,7 @@
     K(head_mean_bf16, head_mean_parameters, 128, 4, 16, 0, HeadMean<uint16_t>) \
     K(head_mean_fp32, head_mean_parameters, 128, 4, 16, 0, HeadMean<float>) \
     K(head_classifier, head_classifier_parameters, 128, 4, 1024, 0, HeadClassifier) \
-    K(normalization, normalization_parameters, 1024, 1, 24576, 0, Normalization) \
+    K(normalization, normalization_parameters, 512, 2, 12288, 0, Normalization) \
     K(pack_convolutions_bf16, pack_convolutions_parameters, 256, 4, 16, 0, PackConvolutions<uint16_t>) \
     K(pack_convolutions_fp32, pack_convolutions_parameters, 256, 4, 16, 0, PackConvolutions<float>) \
     K(pack_stem_bf16, pack_stem_parameters, 256, 4, 16, 0, PackStem<uint16_t>) \
@@ -112,8 +112,8 @@
     K(classifier_gradient, classifier_gradient_parameters, 256, 4, 16, 0, ClassifierGradient) \
     K(head_gradient_bf16, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<uint16_t>) \
     K(head_gradient_fp32, head_gradient_parameters, 256, 3, 16384, 0, HeadGradient<float>) \
-    K(sums_of_parts, sums_of_parts_parameters, 1024, 1, 16384, 0, SumsOfParts) \
-    K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 16, 0, UnpackStemGradient) \
+    K(sums_of_parts, sums_of_parts_parameters, 256, 4, 8192, 0, SumsOfParts) \
+    K(unpack_stem_gradient, unpack_stem_gradient_parameters, 256, 4, 8192, 0, UnpackStemGradient) \
     K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
     K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer) \
     K(mean_over_ranks, mean_over_ranks_parameters, 256, 4, 16, 0, MeanOverRanks)
