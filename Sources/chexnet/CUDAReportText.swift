@@ -135,7 +135,7 @@ extension CUDAReport {
             "rule": JSONValue($0.rule),
             "candidates": .array(
               $0.candidates.map {
-                ["kernels": JSONValue($0.kernels), "microseconds": JSONValue($0.microseconds)]
+                ["kernels": .string($0.name), "microseconds": JSONValue($0.microseconds)]
               }),
           ]
         }), "choices_file": JSONValue(kept?.path), "choices_failure": JSONValue(kept?.failure),
@@ -167,7 +167,7 @@ extension [KernelQuestion] {
   fileprivate var lines: [String] {
     map { question in
       let (found, other) = (question.candidates[question.fastest], question.candidates[question.rule])
-      return "  \(question.operation), \(question.shapes)  \(found.kernels.joined(separator: " + "))"
+      return "  \(question.operation), \(question.shapes)  \(found.name)"
         + "  \(decimals(found.microseconds, 1)) µs, not \(decimals(other.microseconds, 1))"
     }
   }

@@ -93,7 +93,7 @@ struct FaultTrial {
     try others(network, "kernels", settings([], candidates: [0, 1, 2])) {
       try CUDADevice(
         named: "cuda", library: builtCUDAEmulator, multiprocessors: 132,
-        preference: .candidate(CUDAKernelChoice.most - 1))
+        preference: .candidate(CUDAKernelChoice.mostKernels - 1))
     }
   }
 

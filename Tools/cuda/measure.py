@@ -249,7 +249,7 @@ def choices_part(choices):
 
     others = [row for row in choices if row["fastest"] != row["rule"]]
     rows = [
-        [row["operation"], row["shape"], *(" + ".join(row["candidates"][row[key]]["kernels"]) for key in ("fastest", "rule")),
+        [row["operation"], row["shape"], *(row["candidates"][row[key]]["kernels"] for key in ("fastest", "rule")),
          time(row, row["fastest"]), time(row, row["rule"])]
         for row in others
     ]

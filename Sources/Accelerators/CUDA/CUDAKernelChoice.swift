@@ -32,8 +32,23 @@ struct CUDAKernelChoice: Sendable {
     case candidate(Int)
   }
 
-  /// Candidates that a question has at the most.
-  static let most = 5
+  /// Some kernels that together do it.
+  struct Candidate: Sendable {
+    var kernels: [CUDAKernel]
+    /// A weight gradient is cut into one in so many of the parts that there is room for: fewer are less to add up, and more multiprocessors without one.
+    var share = 1
+
+    var name: Name { Name(kernels: kernels.map(\.name), share: share) }
+
+    struct Name: Hashable, Sendable {
+      let kernels: [String]
+      let share: Int
+    }
+  }
+
+  /// Candidates that a question has at the most, of which the first ones are other kernels, and those behind them the same with fewer parts.
+  static let most = 11
+  static let mostKernels = 5
 
   /// By name, those of the device.
   let kernels: [String: CUDAKernel]
@@ -54,14 +69,14 @@ struct CUDAKernelChoice: Sendable {
     return kernel
   }
 
-  /// Of `candidates`, each of them some kernels that together do it, `rule` being which one is taken where nothing was measured.
-  private func choose(_ question: Question, _ candidates: [[CUDAKernel]], rule: Int) -> [CUDAKernel] {
+  /// Of `candidates`, `rule` being which one is taken where nothing was measured.
+  private func choose(_ question: Question, _ candidates: [Candidate], rule: Int) -> Candidate {
     precondition(candidates.count <= Self.most)
     switch preference {
     case .candidate(let number): return candidates[min(number, candidates.count - 1)]
     case .measured(let measured):
-      guard let names = measured.fastest(question) else { return candidates[rule] }
-      return candidates.first { $0.map(\.name) == names } ?? candidates[rule]
+      let fastest = measured.fastest(question)
+      return candidates.first { $0.name == fastest } ?? candidates[rule]
     }
   }
 
@@ -71,13 +86,12 @@ struct CUDAKernelChoice: Sendable {
   }
 
   /// What it answers to a question, whichever it is.
-  func kernels(for question: Question, _ precision: Precision) -> [CUDAKernel] {
-    func list(_ gradients: Gradients) -> [CUDAKernel] { [gradients.weights] + (gradients.data.map { [$0] } ?? []) }
+  func answer(_ question: Question, _ precision: Precision) -> Candidate.Name {
     switch question.operation {
-    case .pointwise: return [pointwise(question, precision)]
-    case .growth: return [growth(question, precision)]
-    case .pointwiseGradients, .transitionGradients: return list(pointwiseGradients(question, precision))
-    case .growthGradients: return list(growthGradients(question, precision))
+    case .pointwise: Candidate(kernels: [pointwise(question, precision)]).name
+    case .growth: Candidate(kernels: [growth(question, precision)]).name
+    case .pointwiseGradients, .transitionGradients: pointwiseGradients(question, precision).candidate.name
+    case .growthGradients: growthGradients(question, precision).candidate.name
     }
   }
 
@@ -105,16 +119,20 @@ struct CUDAKernelChoice: Sendable {
   }
 
   private func tile(_ kernels: [CUDAKernel], _ question: Question, columns: Int) -> CUDAKernel {
-    choose(question, kernels.map { [$0] }, rule: largest(kernels, pixels: question.pixels, columns: columns))[0]
+    choose(
+      question, kernels.map { Candidate(kernels: [$0]) },
+      rule: largest(kernels, pixels: question.pixels, columns: columns)
+    ).kernels[0]
   }
 
   // MARK: Back
 
   /// What computes a convolution's gradients.
   struct Gradients {
+    let candidate: Candidate
     /// Of the weights, and, where `data` is nil, also of what goes in, from a gradient that is not resolved.
-    let weights: CUDAKernel
-    let data: CUDAKernel?
+    var weights: CUDAKernel { candidate.kernels[0] }
+    var data: CUDAKernel? { candidate.kernels.dropFirst().first }
     /// Of the grid of `weights`: parts × columns.
     let parts: Int
     let columns: (y: Int, z: Int)
@@ -126,12 +144,12 @@ struct CUDAKernelChoice: Sendable {
   /// itself at the worst, where its factors have 4·10⁻³; an exact one is made of sums of 256.
   private static let mostPixels = 16384
 
-  /// Into how many parts a weight gradient is cut: as many as make blocks for all multiprocessors at once, and none that would have to wait for another
-  /// to end.
-  private func parts(_ kernel: CUDAKernel, pixels: Int, columns: (y: Int, z: Int)) -> Int {
+  /// With its parts: as many as make blocks for all multiprocessors at once, and none that would have to wait for another to end; or its share of those.
+  private func cut(_ candidate: Candidate, pixels: Int, columns: (y: Int, z: Int)) -> Gradients {
     let needed = (pixels + Self.mostPixels - 1) / Self.mostPixels
-    let room = kernel.residentBlocks * multiprocessors / (columns.y * columns.z)
-    return max(needed, min((pixels + 63) / 64, room), 1)
+    let room = candidate.kernels[0].residentBlocks * multiprocessors / (columns.y * columns.z)
+    let parts = max(needed, min((pixels + 63) / 64, room) / candidate.share, 1)
+    return Gradients(candidate: candidate, parts: parts, columns: columns)
   }
 
   /// `whole`: kernels that do all of it, the first of which is the rule's, and the channels that a block of theirs has. Otherwise each of `data` with `weights`.
@@ -140,11 +158,13 @@ struct CUDAKernelChoice: Sendable {
     data: [CUDAKernel]
   ) -> Gradients {
     let rule = whole.isEmpty ? largest(data, pixels: question.pixels, columns: (question.inputLanes + 127) / 128) : 0
-    let chosen = choose(question, whole.map { [$0] } + data.map { [weights, $0] }, rule: rule)
-    let columns = chosen.count == 1 ? ((question.inputLanes + channels - 1) / channels, 1) : columns
-    return Gradients(
-      weights: chosen[0], data: chosen.count == 1 ? nil : chosen[1],
-      parts: parts(chosen[0], pixels: question.pixels, columns: columns), columns: columns)
+    let candidates =
+      whole.map { Candidate(kernels: [$0]) } + data.map { Candidate(kernels: [weights, $0]) }
+      + [2, 4].flatMap { share in whole.map { Candidate(kernels: [$0], share: share) } }
+    let chosen = choose(question, candidates, rule: rule)
+    return cut(
+      chosen, pixels: question.pixels,
+      columns: chosen.kernels.count == 1 ? ((question.inputLanes + channels - 1) / channels, 1) : columns)
   }
 
   /// Of a 1×1 convolution.
@@ -177,8 +197,7 @@ struct CUDAKernelChoice: Sendable {
   func stemGradient(_ convolution: CUDANetwork.Convolution, pixels: Int, _ precision: Precision) -> Gradients {
     let kernel = kernel("stem_weight_gradient_\(precision.rawValue)")
     let columns = (convolution.inputLanes / 64, (convolution.outputLanes + 63) / 64)
-    return Gradients(
-      weights: kernel, data: nil, parts: parts(kernel, pixels: pixels, columns: columns), columns: columns)
+    return cut(Candidate(kernels: [kernel]), pixels: pixels, columns: columns)
   }
 }
 

@@ -36,14 +36,14 @@ struct CUDAKernelTrials {
           continue
         }
         for group in groups {
-          let kernels = device.choice.kernels(for: group.question, precision).map(\.name)
+          let name = device.choice.answer(group.question, precision)
           if found[group.question] == nil {
             order.append(group.question)
-            found[group.question] = .init(question: group.question, candidates: [])
+            found[group.question] = .init(question: group.question, timings: [])
           }
           // The last candidate stands for all numbers behind it.
-          if found[group.question]?.candidates.contains(where: { $0.kernels == kernels }) == true { continue }
-          found[group.question]?.candidates.append((kernels, try group.time()))
+          if found[group.question]?.timings.contains(where: { $0.name == name }) == true { continue }
+          found[group.question]?.timings.append(.init(name: name, microseconds: try group.time()))
         }
       }
     }

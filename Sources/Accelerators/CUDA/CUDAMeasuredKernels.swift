@@ -7,18 +7,17 @@ import Platform
 struct CUDAMeasuredKernels: Equatable, Sendable {
   typealias Question = CUDAKernelChoice.Question
 
-  /// What was measured of one question: kernels, by name, that together do it, and how long they take.
+  /// What was measured of one question: all that can do it, and how long each takes.
   struct Answer: Equatable, Sendable {
+    struct Timing: Equatable, Sendable {
+      let name: CUDAKernelChoice.Candidate.Name
+      let microseconds: Double
+    }
     let question: Question
     /// In the order in which `CUDAKernelChoice` has them.
-    var candidates: [(kernels: [String], microseconds: Double)]
+    var timings: [Timing]
 
-    var fastest: [String]? { candidates.min { $0.microseconds < $1.microseconds }?.kernels }
-
-    static func == (a: Answer, b: Answer) -> Bool {
-      a.question == b.question
-        && a.candidates.elementsEqual(b.candidates) { $0.kernels == $1.kernels && $0.microseconds == $1.microseconds }
-    }
+    var fastest: CUDAKernelChoice.Candidate.Name? { timings.min { $0.microseconds < $1.microseconds }?.name }
   }
 
   /// ISO 8601; empty where nothing was measured.
@@ -26,7 +25,7 @@ struct CUDAMeasuredKernels: Equatable, Sendable {
   var answers: [Answer] = []
 
   /// Other sizes of batch than those measured take what the nearest was measured with, as long as it has not more than twice as many pixels, or half.
-  func fastest(_ question: Question) -> [String]? {
+  func fastest(_ question: Question) -> CUDAKernelChoice.Candidate.Name? {
     func distance(_ answer: Answer) -> Double {
       abs(log2(Double(answer.question.pixels) / Double(question.pixels)))
     }
@@ -89,17 +88,19 @@ extension CUDAMeasuredKernels.Answer {
     guard let operation = json["operation"]?.string.flatMap(CUDAKernelChoice.Question.Operation.init),
       let inputs = json["input_lanes"]?.integer, let outputs = json["output_lanes"]?.integer,
       let width = json["width"]?.integer, let pixels = json["pixels"]?.integer, pixels > 0,
-      let normalises = json["normalises"]?.bool, let list = json["candidates"]?.array
+      let normalises = json["normalises"]?.bool, let list = json["timings"]?.array
     else { return nil }
     question = .init(
       operation: operation, inputLanes: inputs, outputLanes: outputs, width: width, pixels: pixels,
       normalises: normalises)
-    candidates = []
-    for candidate in list {
-      guard let names = candidate["kernels"]?.array, let time = candidate["microseconds"]?.double else { return nil }
+    timings = []
+    for timing in list {
+      guard let names = timing["kernels"]?.array, let share = timing["share"]?.integer,
+        let microseconds = timing["microseconds"]?.double
+      else { return nil }
       let kernels = names.compactMap(\.string)
       guard kernels.count == names.count else { return nil }
-      candidates.append((kernels, time))
+      timings.append(Timing(name: .init(kernels: kernels, share: share), microseconds: microseconds))
     }
   }
 
@@ -108,8 +109,13 @@ extension CUDAMeasuredKernels.Answer {
       "operation": .string(question.operation.rawValue), "input_lanes": JSONValue(question.inputLanes),
       "output_lanes": JSONValue(question.outputLanes), "width": JSONValue(question.width),
       "pixels": JSONValue(question.pixels), "normalises": JSONValue(question.normalises),
-      "candidates": .array(
-        candidates.map { ["kernels": JSONValue($0.kernels), "microseconds": JSONValue($0.microseconds)] }),
+      "timings": .array(
+        timings.map {
+          [
+            "kernels": JSONValue($0.name.kernels), "share": JSONValue($0.name.share),
+            "microseconds": JSONValue($0.microseconds),
+          ]
+        }),
     ]
   }
 }

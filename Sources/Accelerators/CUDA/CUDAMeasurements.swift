@@ -55,22 +55,27 @@ public struct KernelQuestion: Sendable {
   public let operation: String
   /// `128→32 at width 56, 802816 pixels`: lanes.
   public let shapes: String
-  /// Those that do it alone, or together.
-  public let candidates: [(kernels: [String], microseconds: Double)]
+  /// Of some that do it alone, or together: as `a + b`, with fewer parts as `a, parts / 2`.
+  public let candidates: [(name: String, microseconds: Double)]
   /// Of the candidates.
   public let fastest: Int
   /// Which of them is taken where nothing was measured.
   public let rule: Int
 
-  init(_ answer: CUDAMeasuredKernels.Answer, _ ruled: [String]) {
+  init(_ answer: CUDAMeasuredKernels.Answer, _ rule: CUDAKernelChoice.Candidate.Name) {
     let question = answer.question
     operation = question.operation.rawValue + (question.normalises ? ", normalised" : "")
     shapes =
       "\(question.inputLanes)→\(question.outputLanes)" + (question.width > 0 ? " at width \(question.width)" : "")
       + ", \(question.pixels) pixels"
-    candidates = answer.candidates
-    fastest = candidates.firstIndex { $0.kernels == answer.fastest } ?? 0
-    rule = candidates.firstIndex { $0.kernels == ruled } ?? 0
+    candidates = answer.timings.map {
+      (
+        $0.name.kernels.joined(separator: " + ") + ($0.name.share > 1 ? ", parts / \($0.name.share)" : ""),
+        $0.microseconds
+      )
+    }
+    fastest = answer.timings.firstIndex { $0.name == answer.fastest } ?? 0
+    self.rule = answer.timings.firstIndex { $0.name == rule } ?? 0
   }
 }
 

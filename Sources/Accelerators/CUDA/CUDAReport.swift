@@ -77,11 +77,11 @@ public struct CUDAReport: Sendable {
           over: expectations))
     }
     // Whichever is the fastest: before it is taken.
-    for number in 0..<CUDAKernelChoice.most where measures {
+    for number in 0..<CUDAKernelChoice.mostKernels where measures {
       let other = try CUDADevice(named: name, preference: .candidate(number))
       conformance.append(
         try Conformance.summary(
-          of: CUDABackend(other, name, .bf16), named: "bf16, kernels \(number + 1) of \(CUDAKernelChoice.most)",
+          of: CUDABackend(other, name, .bf16), named: "bf16, kernels \(number + 1) of \(CUDAKernelChoice.mostKernels)",
           over: expectations))
     }
     self.conformance = conformance
@@ -96,7 +96,7 @@ public struct CUDAReport: Sendable {
         kept = measured.keep(for: device)
       }
       let rule = CUDAKernelChoice(device.choice, preference: .measured(CUDAMeasuredKernels()))
-      choices = measured.answers.map { KernelQuestion($0, rule.kernels(for: $0.question, .bf16).map(\.name)) }
+      choices = measured.answers.map { KernelQuestion($0, rule.answer($0.question, .bf16)) }
       self.kept = kept
       device = try CUDADevice(named: name, preference: .measured(measured))
     } else {
