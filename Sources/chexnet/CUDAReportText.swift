@@ -71,7 +71,7 @@ extension CUDAReport {
       let others = choices.filter { $0.fastest != $0.rule }
       lines += [
         "",
-        "kernels that do the same: of \(choices.count) choices \(others.count) other than where nothing was measured",
+        "kernels that do the same: the fastest, where it is not the one that is taken unmeasured (\(others.count) of \(choices.count))",
       ]
       lines += others.lines
       lines.append(

@@ -72,21 +72,21 @@ extension Emulated {
       }
     }
 
+    private static let trials = CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
+      try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
+    }
+
     @Test func `all candidates are tried, and sessions launch the fastest`() throws {
       let network: ConformanceCase = .small(32, [2, 1], stem: 64, channels: 1, 33, 41, 3)
       let training = try Plan(
         network.architecture, mode: .training, batchSize: 3, height: 33, width: 41)
       let inference = try Plan(network.architecture, mode: .inference, batchSize: 3, height: 33, width: 41)
       var launched: [Set<String>] = []
-      var trials = CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
-        try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
-      }
-      trials.time = { launches, _ in
+      _ = try emulatedDevice()
+      let measured = try Self.trials.measure([training, inference], date: "today") { launches in
         launched.append(Set(launches.map(\.kernel.name)))
         return Self.microseconds(launches)
       }
-      _ = try emulatedDevice()
-      let measured = try trials.measure([training, inference], date: "today")
 
       let asked = Dictionary(grouping: measured.answers, by: \.question.operation).mapValues(\.count)
       // Three layers; their 1×1 convolutions have different inputs in a block, their 3×3 ones are alike, and differ by what goes in between the modes.
@@ -123,6 +123,20 @@ extension Emulated {
         #expect((answer.fastest?.kernels ?? []).contains(launch.kernel.name) || companions.contains(launch.kernel.name))
         #expect(device.choice.answer(question, .bf16) == answer.fastest)
       }
+    }
+
+    /// What a time is worth in emulation is nothing; but it is taken as on a card.
+    @Test func `times are taken of a plan that there is memory for`() throws {
+      let network: ConformanceCase = .small(4, [1], stem: 8, channels: 1, 8, 9, 2)
+      let plan = try Plan(network.architecture, mode: .training, batchSize: 2, height: 8, width: 9)
+      let large = try Plan(network.architecture, mode: .training, batchSize: 4096, height: 512, width: 512)
+      let (emulator, _) = try emulatedDevice()
+      var trials = Self.trials
+      trials.repeats = 1
+      let measured = try trials.measure([large, plan], date: "today")
+      #expect(measured.answers.count == 4 && measured.answers.allSatisfy { $0.question.pixels < 100 })
+      #expect(measured.answers.flatMap(\.timings).allSatisfy { $0.microseconds.isFinite && $0.microseconds >= 0 })
+      #expect(emulator.violation == "")
     }
   }
 }

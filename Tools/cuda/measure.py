@@ -253,7 +253,7 @@ def choices_part(choices):
          time(row, row["fastest"]), time(row, row["rule"])]
         for row in others
     ]
-    text = f"Of {len(choices)} choices {len(others)} are other than the rule's."
+    text = f"Other than the rule's: {len(others)} of {len(choices)}."
     return text + ("\n\n" + markdown.table(["operation", "shape", "fastest", "by the rule", "µs", "by the rule, µs"], rows, left=4) if rows else "")
 
 

@@ -8,23 +8,27 @@ struct CUDAKernelTrials {
   let precision: Precision
   /// The device with another preference.
   let open: (CUDAKernelChoice.Preference) throws(BackendError) -> CUDADevice
-  /// Microseconds that launches take on a stream, one behind the other.
-  var time: ([CUDALaunch], borrowing CUDAStream) throws(BackendError) -> Double = {
-    launches, stream throws(BackendError) in
-    let repeats = 20
-    var best = Double.infinity
-    // The first to warm up; of the others the fastest, for what else happens on a machine makes nothing faster.
-    for round in 0..<4 {
-      let milliseconds = try stream.time { stream throws(BackendError) in
-        for _ in 0..<(round == 0 ? 3 : repeats) { for launch in launches { try stream.launch(launch) } }
+  /// Of a measurement.
+  var repeats = 20
+
+  /// Microseconds that launches take on a stream, one behind the other: of some measurements the fastest, for what else happens on a machine makes
+  /// nothing faster.
+  func time(_ launches: [CUDALaunch], on stream: borrowing CUDAStream) throws(BackendError) -> Double {
+    func milliseconds(_ repeats: Int) throws(BackendError) -> Double {
+      try stream.time { stream throws(BackendError) in
+        for _ in 0..<repeats { for launch in launches { try stream.launch(launch) } }
       }
-      if round > 0 { best = min(best, milliseconds / Double(repeats) * 1000) }
     }
-    return best
+    _ = try milliseconds(min(3, repeats))
+    var best = Double.infinity
+    for _ in 0..<3 { best = min(best, try milliseconds(repeats)) }
+    return best / Double(repeats) * 1000
   }
 
-  /// Plans that the device has no memory for are left out. `date`: ISO 8601.
-  func measure(_ plans: [Plan], date: String) throws(BackendError) -> CUDAMeasuredKernels {
+  /// Plans that the device has no memory for are left out. `date`: ISO 8601. `timing`: in place of `time`.
+  func measure(
+    _ plans: [Plan], date: String, timing: (([CUDALaunch]) -> Double)? = nil
+  ) throws(BackendError) -> CUDAMeasuredKernels {
     var (order, found) = ([Question](), [Question: CUDAMeasuredKernels.Answer]())
     for number in 0..<CUDAKernelChoice.most {
       let device = try open(.candidate(number))
@@ -43,7 +47,8 @@ struct CUDAKernelTrials {
           }
           // The last candidate stands for all numbers behind it.
           if found[group.question]?.timings.contains(where: { $0.name == name }) == true { continue }
-          found[group.question]?.timings.append(.init(name: name, microseconds: try group.time()))
+          found[group.question]?.timings.append(
+            .init(name: name, microseconds: try timing?(group.launches) ?? group.time()))
         }
       }
     }
@@ -55,7 +60,6 @@ struct CUDAKernelTrials {
     _ plan: Plan, _ device: CUDADevice
   ) throws(BackendError) -> [(question: Question, launches: [CUDALaunch], time: () throws(BackendError) -> Double)] {
     let weights = Weights(initializing: plan.architecture, seed: 1)
-    let images = plan.image.noise(plan.batchSize)
     var groups: [(question: Question, launches: [CUDALaunch])] = []
     func gather(_ launches: [CUDALaunch]) {
       var (previous, isNew): (Question?, Bool) = (nil, false)
@@ -73,17 +77,18 @@ struct CUDAKernelTrials {
     case .inference:
       let session = try CUDASession(plan, precision, device)
       try session.load(weights)
-      _ = try session.infer(images, keepingFeatures: false)
+      _ = try session.infer(plan.image.noise(plan.batchSize), keepingFeatures: false)
       gather(session.launches(plan.batchSize))
-      run = { launches throws(BackendError) in try time(launches, session.stream) }
+      run = { launches throws(BackendError) in try time(launches, on: session.stream) }
     case .training:
       let session = try CUDATraining(plan, precision, device)
       try session.load(weights)
       let labels = LabelBatch(
         (0..<plan.batchSize * plan.architecture.classCount).map { $0 % 9 == 0 ? .positive : .negative })
-      _ = try session.accumulateGradients(images, labels: labels, weights: nil, lossScale: 1)
+      _ = try session.accumulateGradients(
+        plan.image.noise(plan.batchSize), labels: labels, weights: nil, lossScale: 1)
       gather(Array(session.launches(plan.batchSize).joined()))
-      run = { launches throws(BackendError) in try time(launches, session.stream) }
+      run = { launches throws(BackendError) in try time(launches, on: session.stream) }
     }
     return groups.map { group in
       (group.question, group.launches, { () throws(BackendError) in try run(group.launches) })
