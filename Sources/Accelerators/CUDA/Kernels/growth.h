@@ -21,17 +21,14 @@ DEVICE unsigned validTaps(int pixel, int height, int width) {
 //
 // Each output is summed over slices of 32 channels, in a slice over taps, in a tap over steps of 16, whatever the instance.
 template <int RowTiles> struct GrowthProducts {
-    const int lane;
-    float sum[RowTiles][4][4];
-
-    DEVICE explicit GrowthProducts(int thread) : lane(thread % 32), sum{} {}
+    float sum[RowTiles][4][4] = {};
 
     // Before the barrier behind which a slice is multiplied, and behind the last one: what is copied may be read, and what was multiplied overwritten.
     static DEVICE void publish() {}
     static DEVICE void finish() {}
 
     // sum += activations · weights of a tap; this lane points ldmatrix to these rows of the activations.
-    template <class Stage> DEVICE void add(Stage& stage, int tap, const int (&row)[RowTiles]) {
+    template <class Stage> DEVICE void add(Stage& stage, int tap, const int (&row)[RowTiles], int lane) {
         UNROLL for (int k = 0; k < Stage::depth; k += 16) {
             uint32_t a[RowTiles][4];
             UNROLL for (int i = 0; i < RowTiles; i++) loadMatrix(a[i], stage.x.at(row[i], k / 8 + alongChunk(lane)));
@@ -101,7 +98,7 @@ template <int Pixels, int Pitch, bool Normalises, template <int> class Products 
             barrier();                   // everybody needs the first slice's affine before the barrier in the loop
         }
 
-        Products<rowTiles> products(thread);
+        Products<rowTiles> products;
         for (int slice = 0; slice < slices; slice++) {
             Stage& stage = shared.stages[slice % 2];
             waitCopies<0>();
@@ -118,7 +115,7 @@ template <int Pixels, int Pitch, bool Normalises, template <int> class Products 
                     row[i] = warpPixel + i * 16 + alongRow(lane) + tap / 3 * pitch + tap % 3;
                     if (!(valid[i] >> tap & 1)) row[i] = zeroRow + (row[i] & 7);
                 }
-                products.add(stage, tap, row);
+                products.add(stage, tap, row, lane);
             }
         }
         products.finish();
