@@ -47,14 +47,14 @@ struct selftest_parameters {
     K(test_products_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::offPattern>) \
     K(test_products_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::overRow>) \
     K(test_products_outside, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::outside>) \
-    K(test_products_of_registers, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::nothing>) \
-    K(test_products_of_registers_unnamed, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::unnamed>) \
-    K(test_products_of_registers_changed, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::changed>) \
-    K(test_products_of_registers_read_early, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::readEarly>) \
-    K(test_products_of_registers_touched_early, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::touchedEarly>) \
-    K(test_products_of_registers_loaded_late, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::unfencedAgain>) \
-    K(test_products_of_registers_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::offPattern>) \
-    K(test_products_of_registers_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::ProductsOfRegisters<selftest::Wrong::overRow>)
+    K(test_products_of_registers, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::nothing>) \
+    K(test_products_of_registers_unnamed, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::unnamed>) \
+    K(test_products_of_registers_changed, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::changed>) \
+    K(test_products_of_registers_read_early, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::readEarly>) \
+    K(test_products_of_registers_touched_early, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::touchedEarly>) \
+    K(test_products_of_registers_unfenced_again, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::unfencedAgain>) \
+    K(test_products_of_registers_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::offPattern>) \
+    K(test_products_of_registers_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::overRow>)
 
 namespace selftest {
 
@@ -274,7 +274,7 @@ template <Wrong wrong> struct Products {
 };
 
 // The same with A in registers: what may be wrong with those, and with rows of 64 bytes.
-template <Wrong wrong> struct ProductsOfRegisters {
+template <Wrong wrong> struct FromRegisters {
     static constexpr int threads = 128;
     struct Shared {
         Tile<256, 32> b;

@@ -3,8 +3,8 @@
 #include "growth.h"
 #include "warpgroup_operands.h"
 
-// Activations come from registers, so that ldmatrix finds the rows of a tap as in GrowthProducts. Of the 64 rows of a product a warp has any 16 pixels:
-// it has the pixels that it has there, and sums are the same, in the same order.
+// Activations come from registers, so that ldmatrix finds the rows of a tap as in GrowthProducts. A warp's 16 rows of a product are whichever pixels
+// it likes: those that it has there. So sums are the same, in the same order.
 //
 // A step of 16 channels is a group. While two are under way, the next step's activations are loaded into the registers of the one before. No group
 // outlives its slice, so that the first step of a slice may take any registers.
