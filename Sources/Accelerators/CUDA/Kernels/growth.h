@@ -15,15 +15,13 @@ DEVICE unsigned validTaps(int pixel, int height, int width) {
     return (when(row > 0) ? columns : 0) | columns << 3 | (when(row + 1 < height) ? columns << 6 : 0);
 }
 
-// In shared memory, run r of the halo begins at row r·pitch, where pitch = min(width, Pixels + 2): runs that overlap in the map share their rows, runs
-// with a gap between them leave the gap out. So tap (r, c) of the tile's pixel i is row i + r·pitch + c, at any width. `Pitch` is the largest
-// pitch an instance has room for; Pixels + 2 is enough for every width.
-//
-// Each output is summed over slices of 32 channels, in a slice over taps, in a tap over steps of 16, whatever the instance.
+// A warp's outputs: 16 · RowTiles pixels × 32. Each is summed over slices of 32 channels, in a slice over taps, in a tap over steps of 16, whatever
+// the instance.
 template <int RowTiles> struct GrowthProducts {
     float sum[RowTiles][4][4] = {};
 
-    // Before the barrier behind which a slice is multiplied, and behind the last one: what is copied may be read, and what was multiplied overwritten.
+    // Both stand before the barrier behind which a slice is multiplied: then what was copied may be read, and what was multiplied overwritten. Behind
+    // the last slice `finish` stands alone, and the sums are there.
     static DEVICE void publish() {}
     static DEVICE void finish() {}
 
@@ -44,6 +42,9 @@ template <int RowTiles> struct GrowthProducts {
     }
 };
 
+// In shared memory, run r of the halo begins at row r·pitch, where pitch = min(width, Pixels + 2): runs that overlap in the map share their rows, runs
+// with a gap between them leave the gap out. So tap (r, c) of the tile's pixel i is row i + r·pitch + c, at any width. `Pitch` is the largest
+// pitch an instance has room for; Pixels + 2 is enough for every width.
 template <int Pixels, int Pitch, bool Normalises, template <int> class Products = GrowthProducts> struct Growth {
     static constexpr int threads = Pixels < 128 ? 128 : 256, warps = threads / 32, depth = 32, outputs = 32;
     static constexpr int rows = Pixels + 2 * Pitch + 2, rowTiles = Pixels / warps / 16;

@@ -7,8 +7,8 @@
 // and as they are
 //   bits 49-51  the base offset: 0 where the swizzle's pattern, of eight rows, begins at multiples of its own size
 //   bits 62-63  the swizzle: 1, of 128 bytes, or 2, of 64.
-// The swizzle of 128 bytes permutes the eight chunks of 16 bytes in each 128: bits 4-6 of an address, before it is read, are XORed with bits 7-9. With
-// the sub-tile at a multiple of 1024 bytes, these are the chunk and row & 7: what Tile<Rows, 64> does. The swizzle of 64 bytes permutes the four
+// The swizzle of 128 bytes permutes the eight chunks of 16 bytes in each 128: bits 4-6 of an address, before it is read, are XORed with bits 7-9.
+// With the sub-tile at a multiple of 1024 bytes, these are the chunk and row & 7: what Tile<Rows, 64> does. The swizzle of 64 bytes permutes the four
 // chunks in each 64: bits 4-5 are XORed with bits 7-8. With the sub-tile at a multiple of 512 bytes, bit 6 is row & 1, and so these are the chunk and
 // row >> 1 & 3: what Tile<Rows, 32> does. It is done to the address that the offsets have led to ("Strides"), so that descriptors count as if nothing
 // were permuted, here with rows of 128 or of 64 bytes:
