@@ -105,6 +105,9 @@ extension Emulated {
       ("written_behind_barrier", "while this product reads"), ("written_after", "race"),
       ("uncommitted", "under way"), ("left", "under way"), ("divergent", "warpgroup"), ("differing", "descriptors"),
       ("unswizzled", "swizzle"), ("off_pattern", "pattern"), ("over_row", "rows"), ("outside", "outside"),
+      ("of_registers_unnamed", "names"), ("of_registers_changed", "changed"),
+      ("of_registers_touched_early", "registers of A were touched"), ("of_registers_unfenced_again", "names"),
+      ("of_registers_off_pattern", "pattern"), ("of_registers_over_row", "rows"),
     ])
     func `what products of a warpgroup may not do ends them, and is told`(name: String, word: String) throws {
       let kernel = "test_products_" + name
@@ -117,25 +120,29 @@ extension Emulated {
       try Emulator.shared.get().reset()
     }
 
-    @Test func `products of a warpgroup are there when a wait has named them, and not before`() throws {
+    /// Four products, each of 16 of what so many rows and columns in shared memory have.
+    @Test(arguments: [("test_products", 64 + 64), ("test_products_of_registers", 32)])
+    func `products of a warpgroup are there when a wait has named them, and not before`(
+      kernel: String, lines: Int
+    ) throws {
       for seed in 1...5 as ClosedRange<UInt64> {
         let (emulator, device) = try emulatedDevice()
         emulator.seed(seed)
-        #expect(try runProducts("test_products", device))
-        // Four products, each of 16 of 64 rows and of 64 columns.
-        #expect(emulator.counters(of: "test_products")?.warpgroupRead == 4 * (64 + 64) * 16 * 2)
+        #expect(try runProducts(kernel, device))
+        #expect(emulator.counters(of: kernel)?.warpgroupRead == 4 * lines * 16 * 2)
         #expect(
-          try run("test_products_read_early", count: 128, threads: 128, sharedBytes: 16384, device)
+          try run(kernel + "_read_early", count: 128, threads: 128, sharedBytes: 16384, device)
             == [UInt32](repeating: 0, count: 128))
         #expect(emulator.violation == "")
       }
     }
 
-    @Test func `what products of a warpgroup cannot do without is noticed where it is missing`() throws {
+    @Test(arguments: ["test_products", "test_products_of_registers"])
+    func `what products of a warpgroup cannot do without is noticed where it is missing`(kernel: String) throws {
       let (emulator, device) = try emulatedDevice()
       defer { emulator.reset() }
       emulator.recordSites(true)
-      #expect(try runProducts("test_products", device))
+      #expect(try runProducts(kernel, device))
       let sites = emulator.sites.filter { !$0.contains("\tpredicate\t") }
       for kind in ["barrier", "wait", "index", "fence"] {
         #expect(sites.contains { $0.contains("\t\(kind)\t") }, "\(kind)")
@@ -143,7 +150,7 @@ extension Emulated {
       for site in sites {
         let (emulator, device) = try emulatedDevice()
         #expect(emulator.plant(site))
-        let isRight = (try? runProducts("test_products", device)) ?? false
+        let isRight = (try? runProducts(kernel, device)) ?? false
         #expect(!isRight || emulator.violation != "", "\(site)")
       }
     }

@@ -202,9 +202,9 @@ struct FaultTrial {
     var undecided = tails
     undecided.mode = .training
     return [
-      try textbook(narrow, bf16: [132, 1], fp32: [1]),
-      try textbook(deep, bf16: [132], fp32: [1]),
-      try textbook(several, bf16: [2, 3], fp32: [1]),
+      try textbook(narrow, bf16: [132, 1], fp32: [1], candidates: [4]),
+      try textbook(deep, bf16: [132], fp32: [1], candidates: [4]),
+      try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4]),
       try textbook(.small(4, [2], stem: 8, channels: 1, 12, 250, 2), bf16: [1]),
 
       try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4]),

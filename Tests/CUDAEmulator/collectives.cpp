@@ -76,16 +76,21 @@ void multiplyAdd(const float (*a)[16], const float (&b)[16][8], float (&c)[16][8
 
 // mma.sync.m16n8k16: lane 4·g + t holds of c rows g, g + 8 and columns 2t, 2t + 1; of a these rows and depths 2t, 2t + 1 (+ 8); of b depths
 // 2t, 2t + 1 (+ 8) and column g.
+void unpack(const uint32_t (&registers)[4], unsigned lane, float (*a)[16]) {
+    const unsigned g = lane / 4, t = lane % 4;
+    for (unsigned i = 0; i < 4; i++) {
+        a[g + i % 2 * 8][2 * t + i / 2 * 8] = fromBits(registers[i] << 16);
+        a[g + i % 2 * 8][2 * t + i / 2 * 8 + 1] = fromBits(registers[i] & 0xffff0000);
+    }
+}
+
 void multiplyFragments(Multiplication* const* all) {
     float a[16][16];
     alignas(16) float b[16][8], c[16][8];
     for (int l = 0; l < 32; l++) {
         const int g = l / 4, t = l % 4;
         const Multiplication& x = *all[l];
-        for (int i = 0; i < 4; i++) {
-            a[g + i % 2 * 8][2 * t + i / 2 * 8] = fromBits(x.a[i] << 16);
-            a[g + i % 2 * 8][2 * t + i / 2 * 8 + 1] = fromBits(x.a[i] & 0xffff0000);
-        }
+        unpack(x.a, unsigned(l), a);
         b[2 * t][g] = fromBits(x.b0 << 16);
         b[2 * t + 1][g] = fromBits(x.b0 & 0xffff0000);
         b[2 * t + 8][g] = fromBits(x.b1 << 16);

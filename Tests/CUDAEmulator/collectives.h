@@ -41,10 +41,12 @@ void loadMatrices(MatrixRows* const* all, bool isTransposed);
 
 struct Multiplication {
     float* c;
-    const uint32_t* a;
+    const uint32_t (&a)[4];
     uint32_t b0, b1;
 };
 void multiplyFragments(Multiplication* const* all);
+// The part that a lane holds of a[16][16].
+void unpack(const uint32_t (&registers)[4], unsigned lane, float (*a)[16]);
 // c[16][8] += a[16][16] · b[16][8]
 void multiplyAdd(const float (*a)[16], const float (&b)[16][8], float (&c)[16][8]);
 

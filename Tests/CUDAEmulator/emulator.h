@@ -123,6 +123,7 @@ inline void fenceAsyncProxy(emu::Place place = emu::Place::here()) {
 }
 namespace emu {
 template <int Count> inline Registers registersOf(float (&c)[Count][4]) { return {c[0], Count * 4}; }
+template <int Count> inline Registers registersOf(uint32_t (&a)[Count][4]) { return {reinterpret_cast<float*>(a[0]), Count * 4}; }
 inline void warpgroupFence(RegisterList list, Place place) {
     if (!isFaulty(Kind::fence, place)) warpgroupCollective("warpgroupFence", list, place, fenceRegisters);
 }
@@ -138,6 +139,9 @@ template <int Count> inline void warpgroupFence(float (&c)[Count][4], emu::Place
 template <int Count, int Others>
 inline void warpgroupFence(float (&c)[Count][4], float (&others)[Others][4], emu::Place place = emu::Place::here()) {
     emu::warpgroupFence({{emu::registersOf(c), emu::registersOf(others)}, 2}, place);
+}
+template <int Count> inline void warpgroupFence(uint32_t (&a)[Count][4], emu::Place place = emu::Place::here()) {
+    emu::warpgroupFence({{emu::registersOf(a)}, 1}, place);
 }
 inline void warpgroupCommit(emu::Place place = emu::Place::here()) {
     char none = 0;
@@ -156,9 +160,18 @@ inline void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
     emu::Place place = emu::Place::here()) {
     static_assert(Count == 8 || Count == 16, "64 or 128 columns");
     if (emu::isFaulty(emu::Kind::index, place)) a.descriptor++;
-    emu::ProductArguments mine{emu::registersOf(c), a.descriptor, b.descriptor};
+    emu::ProductArguments mine{emu::registersOf(c), nullptr, a.descriptor, b.descriptor};
     emu::warpgroupCollective("warpgroupMultiply", mine, place, [&](emu::Warpgroup& group, emu::ProductArguments* const* all) {
         emu::issueProduct(group, all, TransposedA, TransposedB, place);
+    });
+}
+template <int Count, bool TransposedB>
+inline void warpgroupMultiply(float (&c)[Count][4], uint32_t (&a)[4], SharedOperand<TransposedB> b, emu::Place place = emu::Place::here()) {
+    static_assert(Count == 4, "32 columns");
+    if (emu::isFaulty(emu::Kind::index, place)) b.descriptor++;
+    emu::ProductArguments mine{emu::registersOf(c), a, 0, b.descriptor};
+    emu::warpgroupCollective("warpgroupMultiply", mine, place, [&](emu::Warpgroup& group, emu::ProductArguments* const* all) {
+        emu::issueProduct(group, all, false, TransposedB, place);
     });
 }
 

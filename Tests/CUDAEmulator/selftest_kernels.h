@@ -46,7 +46,15 @@ struct selftest_parameters {
     K(test_products_unswizzled, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::unswizzled>) \
     K(test_products_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::offPattern>) \
     K(test_products_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::overRow>) \
-    K(test_products_outside, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::outside>)
+    K(test_products_outside, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::outside>) \
+    K(test_products_of_registers, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::nothing>) \
+    K(test_products_of_registers_unnamed, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::unnamed>) \
+    K(test_products_of_registers_changed, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::changed>) \
+    K(test_products_of_registers_read_early, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::readEarly>) \
+    K(test_products_of_registers_touched_early, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::touchedEarly>) \
+    K(test_products_of_registers_unfenced_again, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::unfencedAgain>) \
+    K(test_products_of_registers_off_pattern, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::offPattern>) \
+    K(test_products_of_registers_over_row, selftest_parameters, 128, 1, 16384, 128, selftest::FromRegisters<selftest::Wrong::overRow>)
 
 namespace selftest {
 
@@ -262,6 +270,51 @@ template <Wrong wrong> struct Products {
         for (int i = 0; i < 8; i++)
             for (int j = 0; j < 4; j++) isRight &= c[i][j] == 1;
         if (wrong != Wrong::readEarly) storeGlobal(p.data + thread, uint32_t(isRight));
+    }
+};
+
+// The same with A in registers: what may be wrong with those, and with rows of 64 bytes.
+template <Wrong wrong> struct FromRegisters {
+    static constexpr int threads = 128;
+    struct Shared {
+        Tile<256, 32> b;
+    };
+
+    static DEVICE void run(const Parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int thread = int(threadIdx.x);
+        const uint32_t one = pack(1, 1), part = pack(1.0f / 64, 1.0f / 64);
+        for (int i = thread; i < 1024; i += threads) storeShared(&shared.b.data[i], uint4{part, part, part, part});
+        fenceAsyncProxy();
+        barrier();
+
+        float c[4][4] = {};
+        uint32_t a[4][4], others[4][4] = {};
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++) a[i][j] = one;
+        warpgroupFence(c);
+        warpgroupFence(wrong == Wrong::unnamed ? others : a);
+        if (wrong == Wrong::changed && thread == 77) a[3][3] = 0;
+        for (int k = 0; k < 4; k++) {
+            SharedOperand<true> b = depthDownColumns(&shared.b, k * 16 + (wrong == Wrong::offPattern ? 4 : 0), 0);
+            if (wrong == Wrong::overRow) b.descriptor++;
+            warpgroupMultiply(c, a[k], b);
+        }
+        warpgroupCommit();
+        const bool isThere = a[3][3] == one;
+        if (wrong == Wrong::touchedEarly && thread == 77) a[3][3] = one;
+        warpgroupWait<0>(c);
+        bool isRight = wrong != Wrong::readEarly || isThere;
+        if (wrong == Wrong::unfencedAgain) {
+            warpgroupFence(c);
+            a[0][0] = 0;
+            warpgroupMultiply(c, a[0], depthDownColumns(&shared.b, 0, 0));
+            warpgroupCommit();
+            warpgroupWait<0>(c);
+        }
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++) isRight &= c[i][j] == 1 && a[i][j] == one;
+        storeGlobal(p.data + thread, uint32_t(isRight));
     }
 };
 

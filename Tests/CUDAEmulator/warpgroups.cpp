@@ -2,7 +2,8 @@
 
 namespace emu {
 
-static constexpr uint32_t untouched = 0xffe1a55e;  // not a number; what arithmetic gives is 0x7fc00000 or 0xffc00000
+// Not a number, nor are its halves; what arithmetic gives is 0x7fc00000 or 0xffc00000, and of bf16 0x7fff.
+static constexpr uint32_t untouched = 0xffe1ffe1;
 
 static bool isUntouched(Registers registers) {
     for (int i = 0; i < registers.count; i++) {
@@ -11,16 +12,6 @@ static bool isUntouched(Registers registers) {
         if (bits != untouched) return false;
     }
     return true;
-}
-
-static uint64_t contentsOf(Registers registers) {
-    uint64_t hash = 14695981039346656037u;
-    for (int i = 0; i < registers.count; i++) {
-        uint32_t bits;
-        memcpy(&bits, registers.first + i, 4);
-        hash = (hash ^ bits) * 1099511628211u;
-    }
-    return hash;
 }
 
 void forgetWarpgroups() {
@@ -36,7 +27,7 @@ void requireNoProducts() {
 
 void fenceProxy() { machine.proxyFence[machine.current->thread] = machine.time += tick; }
 
-// MARK: Accumulators
+// MARK: Registers
 
 // Thread t holds of each eight columns, of row 16·warp + g and of the row eight below, columns 2·i and the next, where t % 32 = 4·g + i.
 static void exchange(Accumulators& c, bool toRegisters) {
@@ -65,17 +56,28 @@ static void requireUntouched(const Accumulators& c, Place place) {
 void fenceRegisters(Warpgroup& group, RegisterList* const* all) {
     group.isFenced = true;
     for (unsigned t = 0; t < warpgroupThreads; t++)
-        for (int i = 0; i < all[t]->count; i++) group.fenced[t].push_back({all[t]->list[i], contentsOf(all[t]->list[i])});
+        for (int i = 0; i < all[t]->count; i++) {
+            const Registers registers = all[t]->list[i];
+            for (int first = 0; first < registers.count; first += 4) {
+                FencedRegisters& fenced = group.fenced[t].emplace_back();
+                fenced.first = registers.first + first;
+                memcpy(fenced.contents, fenced.first, sizeof fenced.contents);
+            }
+        }
 }
 
-static void requireFenced(const Warpgroup& group, unsigned thread, Registers c, Place place) {
-    bool isNamed = false;
-    for (const FencedRegisters& fenced : group.fenced[thread]) {
-        if (fenced.registers.first != c.first || fenced.registers.count < c.count) continue;
-        if (fenced.contents == contentsOf(fenced.registers)) return;
-        isNamed = true;
+static void requireFenced(const Warpgroup& group, unsigned thread, Registers c, const char* what, Place place) {
+    const auto& all = group.fenced[thread];
+    for (const float* first = c.first; first < c.first + c.count; first += 4) {
+        bool isNamed = false, isFenced = false;
+        for (size_t i = 0; i < all.size() && !isFenced; i++) {
+            if (all[i].first != first) continue;
+            isNamed = true;
+            isFenced = memcmp(all[i].contents, first, sizeof all[i].contents) == 0;
+        }
+        if (!isNamed) fail(launchFailed, place, "no warpgroupFence names these %s", what);
+        if (!isFenced) fail(launchFailed, place, "%s have changed since the warpgroupFence", what);
     }
-    fail(launchFailed, place, isNamed ? "accumulators have changed since the warpgroupFence" : "no warpgroupFence names these accumulators");
 }
 
 static Accumulators& hold(Warpgroup& group, ProductArguments* const* all, Place place) {
@@ -85,7 +87,7 @@ static Accumulators& hold(Warpgroup& group, ProductArguments* const* all, Place 
         requireUntouched(*c, place);
         return *c;
     }
-    for (unsigned t = 0; t < warpgroupThreads; t++) requireFenced(group, t, all[t]->c, place);
+    for (unsigned t = 0; t < warpgroupThreads; t++) requireFenced(group, t, all[t]->c, "accumulators", place);
     Accumulators& c = group.held.emplace_back();
     c.columns = count * 2;
     c.underWay = 0;
@@ -97,32 +99,58 @@ static Accumulators& hold(Warpgroup& group, ProductArguments* const* all, Place 
     return c;
 }
 
+// A's registers are those of one product at a time.
+static Registers registersOf(const Fragment& fragment) { return {reinterpret_cast<float*>(fragment.registers), 4}; }
+
+static void take(Warpgroup& group, ProductArguments* const* all, std::vector<Fragment>& fragments, Place place) {
+    if (!all[0]->fragment) return;
+    fragments.resize(warpgroupThreads);
+    for (unsigned t = 0; t < warpgroupThreads; t++) {
+        Fragment& fragment = fragments[t];
+        fragment.registers = all[t]->fragment;
+        requireFenced(group, t, registersOf(fragment), "registers of A", place);
+        memcpy(fragment.values, fragment.registers, sizeof fragment.values);
+        for (int i = 0; i < 4; i++) fragment.registers[i] = untouched;
+    }
+}
+
+static void giveBack(const std::vector<Fragment>& fragments, Place place) {
+    for (const Fragment& fragment : fragments) {
+        if (!isUntouched(registersOf(fragment))) fail(launchFailed, place, "registers of A were touched before a warpgroupWait for this product");
+        memcpy(fragment.registers, fragment.values, sizeof fragment.values);
+    }
+}
+
 // MARK: Operands
 
-// PTX ISA, "Matrix Descriptor Format"; of the swizzles only the one of 128 bytes.
+// PTX ISA, "Matrix Descriptor Format"; of the swizzles those of 128 and of 64 bytes.
 static Operand decode(uint64_t descriptor, bool isTransposed, int count, Place place) {
     const auto bytes = [&](int shift) { return size_t(descriptor >> shift & 0x3fff) * 16; };
-    const Operand operand{bytes(0), bytes(16), bytes(32), isTransposed, count};
-    if (descriptor >> 62 != 1 || descriptor & 0x3ffec000c000c000)
-        fail(launchFailed, place, "descriptor %016llx: not a 128-byte swizzle with base offset 0, or bits set that have no meaning",
+    const uint64_t swizzle = descriptor >> 62;
+    const Operand operand{bytes(0), bytes(16), bytes(32), swizzle == 1 ? size_t(128) : size_t(64), isTransposed, count};
+    if ((swizzle != 1 && swizzle != 2) || descriptor & 0x3ffec000c000c000)
+        fail(launchFailed, place, "descriptor %016llx: not a swizzle of 128 or 64 bytes with base offset 0, or bits set that have no meaning",
             static_cast<unsigned long long>(descriptor));
-    if (operand.start & 0x380 || operand.stride % 1024 || (isTransposed && count > 64 && operand.leading % 1024))
-        fail(misalignedAddress, place, "descriptor %016llx: rows do not begin where the swizzle's pattern of 1024 bytes does",
-            static_cast<unsigned long long>(descriptor));
-    if (isTransposed ? operand.start % 128 != 0 : operand.start % 128 > 128 - 32)
-        fail(misalignedAddress, place, "descriptor %016llx: the operand runs over the end of its rows of 128 bytes",
-            static_cast<unsigned long long>(descriptor));
+    const size_t pattern = operand.row * 8, inRow = operand.start % operand.row;
+    if (operand.start % pattern >= operand.row || operand.stride % pattern ||
+        (isTransposed && size_t(count) * 2 > operand.row && operand.leading % pattern))
+        fail(misalignedAddress, place, "descriptor %016llx: rows do not begin where the swizzle's pattern of %zu bytes does",
+            static_cast<unsigned long long>(descriptor), pattern);
+    if (isTransposed ? inRow != 0 : inRow > operand.row - 32)
+        fail(misalignedAddress, place, "descriptor %016llx: the operand runs over the end of its rows of %zu bytes",
+            static_cast<unsigned long long>(descriptor), operand.row);
     return operand;
 }
 
 // Calls `body` with the offset in shared memory of each 16 bytes, and with the row of A or column of B and the depth that their first element has.
 template <class Body> static void forChunks(const Operand& o, Body body) {
-    const auto swizzled = [](size_t offset) { return offset ^ (offset >> 7 & 7) << 4; };
+    const auto swizzled = [&](size_t offset) { return offset ^ (offset >> 7 & (o.row / 16 - 1)) << 4; };
     // Of eights of rows, a row's place: rows are what does not lie side by side.
-    const auto row = [&](int r) { return o.start + size_t(r / 8) * o.stride + size_t(r % 8) * 128; };
+    const auto row = [&](int r) { return o.start + size_t(r / 8) * o.stride + size_t(r % 8) * o.row; };
     if (o.isTransposed) {
         for (int depth = 0; depth < 16; depth++)
-            for (int i = 0; i < o.count; i += 8) body(swizzled(row(depth) + size_t(i / 64) * o.leading + size_t(i % 64) * 2), i, depth);
+            for (int i = 0; i < o.count; i += 8)
+                body(swizzled(row(depth) + size_t(i) * 2 / o.row * o.leading + size_t(i) * 2 % o.row), i, depth);
     } else {
         for (int i = 0; i < o.count; i++)
             for (int depth = 0; depth < 16; depth += 8) body(swizzled(row(i) + size_t(depth) * 2), i, depth);
@@ -172,11 +200,12 @@ void issueProduct(Warpgroup& group, ProductArguments* const* all, bool isTranspo
     Accumulators& c = hold(group, all, place);
     c.underWay++;
     Product& product = group.products.emplace_back();
-    product.a = decode(all[0]->a, isTransposedA, 64, place);
+    take(group, all, product.fragments, place);
+    if (product.fragments.empty()) product.a = decode(all[0]->a, isTransposedA, 64, place);
     product.b = decode(all[0]->b, isTransposedB, c.columns, place);
     product.registers = c.registers[0];
     product.place = place;
-    issueRead(product.a, product.writes, place);
+    if (product.fragments.empty()) issueRead(product.a, product.writes, place);
     issueRead(product.b, product.writes, place);
 }
 
@@ -187,9 +216,12 @@ static void multiply(const Product& product, Accumulators& c) {
         memcpy(&bits, machine.shared + offset + i * 2, 2);
         return fromBf16(bits);
     };
-    forChunks(product.a, [&](size_t offset, int row, int depth) {
-        for (int i = 0; i < 8; i++) (product.a.isTransposed ? a[row + i][depth] : a[row][depth + i]) = element(offset, i);
-    });
+    if (product.fragments.empty())
+        forChunks(product.a, [&](size_t offset, int row, int depth) {
+            for (int i = 0; i < 8; i++) (product.a.isTransposed ? a[row + i][depth] : a[row][depth + i]) = element(offset, i);
+        });
+    else
+        for (unsigned t = 0; t < warpgroupThreads; t++) unpack(product.fragments[t].values, t % 32, a + t / 32 * 16);
     forChunks(product.b, [&](size_t offset, int column, int depth) {
         for (int i = 0; i < 8; i++) (product.b.isTransposed ? b[depth][column + i] : b[depth + i][column]) = element(offset, i);
     });
@@ -211,7 +243,8 @@ void finishProducts(Warpgroup& group, RegisterList* const* all, size_t pending, 
         for (; group.firstProduct < group.groupEnds[group.firstGroup]; group.firstProduct++) {
             const Product& product = group.products[group.firstProduct];
             const uint64_t* writes = product.writes.data();
-            finishRead(product.a, writes, product.place);
+            if (product.fragments.empty()) finishRead(product.a, writes, product.place);
+            else giveBack(product.fragments, product.place);
             finishRead(product.b, writes, product.place);
             Accumulators& c = *find(group, product.registers);
             multiply(product, c);

@@ -1,9 +1,10 @@
-// Products of warpgroups (wgmma): four warps together, operands in shared memory by their descriptors, sums in registers, later.
+// Products of warpgroups (wgmma): four warps together, operands in shared memory by their descriptors, or A in registers, sums in registers, later.
 //
 // They happen when they are waited for, as late as they may. From the first product on, until a wait names them, the accumulators are a NaN that
-// no arithmetic gives; the sums are kept here meanwhile. What is checked, beside the descriptors:
+// no arithmetic gives; the sums are kept here meanwhile. So are the registers of A, until a wait for their product. What is checked, beside the
+// descriptors:
 //   * all 128 threads issue the same;
-//   * the accumulators' registers were named by a warpgroupFence since anything else touched them, and nothing touches them before the wait;
+//   * registers, of accumulators and of A, were named by a warpgroupFence since anything else touched them, and nothing touches them before the wait;
 //   * what is read was written before its writer's last fenceAsyncProxy that a barrier followed, and is not written before the wait. What comes
 //     behind the wait needs a barrier too: warps read each other's part, and one of them may be done before another;
 //   * nothing is under way at the end.
@@ -30,22 +31,29 @@ struct Accumulators {
 
 // An operand by its descriptor.
 struct Operand {
-    size_t start, leading, stride;  // bytes
+    size_t start, leading, stride, row;  // bytes; of a row what the swizzle permutes
     bool isTransposed;
     int count;  // rows of A or columns of B
 };
 
+// What a thread holds of A, and in which registers.
+struct Fragment {
+    uint32_t* registers;
+    uint32_t values[4];
+};
+
 struct Product {
     Operand a, b;
+    std::vector<Fragment> fragments;  // of all threads, where A is in registers; else none, and a is where it is
     float* registers;  // of the first thread: which accumulators
     Place place;
     std::vector<uint64_t> writes;  // the last writes of each word of the operands, as they were at the issue
 };
 
-// Registers that a warpgroupFence has seen, with what was in them.
+// Four registers that a warpgroupFence has seen, with what was in them.
 struct FencedRegisters {
-    Registers registers;
-    uint64_t contents;
+    const float* first;
+    uint32_t contents[4];
 };
 
 struct Warpgroup {
@@ -100,6 +108,7 @@ void finishProducts(Warpgroup& group, RegisterList* const* all, size_t pending, 
 
 struct ProductArguments {
     Registers c;
+    uint32_t* fragment;  // of A; null: `a` is where it is
     uint64_t a, b;
 };
 void issueProduct(Warpgroup& group, ProductArguments* const* all, bool isTransposedA, bool isTransposedB, Place place);

@@ -115,12 +115,18 @@ struct CUDAKernelChoice: Sendable {
     let suffix = question.normalises ? "_normalised_\(precision.rawValue)" : "_\(precision.rawValue)"
     guard precision == .bf16 else { return kernel("growth" + suffix) }
     let fitting = Self.fitting(question.width, [(256, 56), (128, 28), (128, 130), (64, 66)])
-    return tile(named(fitting.map { "growth_\($0)" + suffix }), question, columns: question.outputLanes / 32)
+    let hopper = Self.fitting(question.width, [(256, 56)]).map { $0 + "_90a" }
+    return tile(
+      named(fitting.map { "growth_\($0)" + suffix }), others: named(hopper.map { "growth_\($0)" + suffix }), question,
+      columns: question.outputLanes / 32)
   }
 
-  private func tile(_ kernels: [CUDAKernel], _ question: Question, columns: Int) -> CUDAKernel {
+  /// `others`: kernels that the rule does not take.
+  private func tile(
+    _ kernels: [CUDAKernel], others: [CUDAKernel] = [], _ question: Question, columns: Int
+  ) -> CUDAKernel {
     choose(
-      question, kernels.map { Candidate(kernels: [$0]) },
+      question, (kernels + others).map { Candidate(kernels: [$0]) },
       rule: largest(kernels, pixels: question.pixels, columns: columns)
     ).kernels[0]
   }

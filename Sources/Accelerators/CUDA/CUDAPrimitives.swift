@@ -136,9 +136,9 @@ struct CUDAPrimitives: ~Copyable {
   }
 
   /// PTX ISA, wgmma.mma_async: dy · weightᵀ, where the depth of both lies along their rows, and xᵀ · dy, where it lies down their columns; of 128
-  /// columns and of the last 64.
+  /// columns and of the last 64. And x · weight of 32 columns, where x is in registers, and the depth of weight lies down its columns.
   private mutating func multiplyByWarpgroup() throws(BackendError) -> [String] {
-    let (rows, columns) = (64, 128)
+    let (rows, columns, narrow) = (64, 128, 32)
     func values(_ count: Int, _ random: inout CounterRandom) -> [Float] {
       (0..<count).map { _ in HalfPair.rounded(Float(random.normal())) }
     }
@@ -149,14 +149,14 @@ struct CUDAPrimitives: ~Copyable {
       stride(from: 0, to: values.count, by: 2).map { HalfPair.word(values[$0], values[$0 + 1]) }
     }
     let found: [Float] = try run(
-      Self.warpgroup, results: 3 * rows * columns, words(dy), words(weight), words(x)
+      Self.warpgroup, results: 3 * rows * columns + rows * narrow, words(dy), words(weight), words(x)
     ) { out, given in primitive_warpgroup_parameters(dy: given[0], weight: given[1], x: given[2], out: out) }
 
     typealias Sum = (sum: Double, size: Double)
     /// Steps are from a row or column to the next, and from one of the depth to the next.
     func product(
       _ left: [Float], _ leftSteps: (row: Int, depth: Int), _ right: [Float], _ rightSteps: (column: Int, depth: Int),
-      depth: Int
+      depth: Int, columns: Int = 128
     ) -> [Sum] {
       (0..<rows * columns).map { index in
         let (row, column) = (index / columns * leftSteps.row, index % columns * rightSteps.column)
@@ -171,9 +171,11 @@ struct CUDAPrimitives: ~Copyable {
     }
     let data = product(dy, (columns, 1), weight, (columns, 1), depth: columns)
     let weights = product(x, (1, rows), dy, (1, columns), depth: rows)
+    let ofRegisters = product(x, (rows, 1), weight, (1, columns), depth: rows, columns: narrow)
     func last(_ sums: [Sum]) -> [Sum] { sums.indices.filter { $0 % columns >= columns / 2 }.map { sums[$0] } }
     // As above, of at most 129 terms.
-    return Self.differences(found, data + weights + last(data) + last(weights)) { found, expected in
+    let expected = data + weights + last(data) + last(weights) + ofRegisters
+    return Self.differences(found, expected) { found, expected in
       abs(Double(found) - expected.sum) <= 129 * expected.size * 0x1p-23
     }
   }

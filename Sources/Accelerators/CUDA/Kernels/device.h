@@ -81,7 +81,11 @@ DEVICE void fenceAsyncProxy() {
 template <int Count> DEVICE void holdRegisters(float (&c)[Count][4]) {
     UNROLL for (int i = 0; i < Count; i++) UNROLL for (int j = 0; j < 4; j++) asm volatile("" : "+f"(c[i][j]) :: "memory");
 }
-// Before the first product, and behind each wait before the next one: names the accumulators that anything else has touched since.
+template <int Count> DEVICE void holdRegisters(uint32_t (&a)[Count][4]) {
+    UNROLL for (int i = 0; i < Count; i++) UNROLL for (int j = 0; j < 4; j++) asm volatile("" : "+r"(a[i][j]) :: "memory");
+}
+// Before the first product, and behind each wait before the next one: names the accumulators, and the registers of A, that anything else has touched
+// since.
 template <int Count> DEVICE void warpgroupFence(float (&c)[Count][4]) {
     holdRegisters(c);
     if constexpr (hasWarpgroupProducts) asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -89,6 +93,10 @@ template <int Count> DEVICE void warpgroupFence(float (&c)[Count][4]) {
 template <int Count, int Others> DEVICE void warpgroupFence(float (&c)[Count][4], float (&others)[Others][4]) {
     holdRegisters(others);
     warpgroupFence(c);
+}
+template <int Count> DEVICE void warpgroupFence(uint32_t (&a)[Count][4]) {
+    holdRegisters(a);
+    if constexpr (hasWarpgroupProducts) asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 DEVICE void warpgroupCommit() {
     if constexpr (hasWarpgroupProducts) asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
@@ -127,6 +135,20 @@ DEVICE void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
             : FOUR(0), FOUR(1), FOUR(2), FOUR(3), FOUR(4), FOUR(5), FOUR(6), FOUR(7),
               FOUR(8), FOUR(9), FOUR(10), FOUR(11), FOUR(12), FOUR(13), FOUR(14), FOUR(15)
             : "l"(a.descriptor), "l"(b.descriptor), "n"(int(TransposedA)), "n"(int(TransposedB)));
+    }
+}
+// c[64][8 · Count] += a[64][16] · b[16][8 · Count], later, and a warp's 16 rows of a are its registers as `multiply` has them: nothing touches them
+// before a wait for the product.
+template <int Count, bool TransposedB>
+DEVICE void warpgroupMultiply(float (&c)[Count][4], const uint32_t (&a)[4], SharedOperand<TransposedB> b) {
+    static_assert(Count == 4, "32 columns");
+    if constexpr (!hasWarpgroupProducts) {
+        __trap();
+    } else {
+        asm volatile("{ .reg .pred adds; setp.eq.b32 adds, 0, 0; wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, {%16,%17,%18,%19}, %20, adds, 1, 1, %21; }"
+            : FOUR(0), FOUR(1), FOUR(2), FOUR(3)
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "n"(int(TransposedB)));
     }
 }
 #undef FOUR

@@ -15,17 +15,43 @@ DEVICE unsigned validTaps(int pixel, int height, int width) {
     return (when(row > 0) ? columns : 0) | columns << 3 | (when(row + 1 < height) ? columns << 6 : 0);
 }
 
+// A warp's outputs: 16 · RowTiles pixels × 32. Each is summed over slices of 32 channels, in a slice over taps, in a tap over steps of 16, whatever
+// the instance.
+template <int RowTiles> struct GrowthProducts {
+    float sum[RowTiles][4][4] = {};
+
+    // Both stand before the barrier behind which a slice is multiplied: then what was copied may be read, and what was multiplied overwritten. Behind
+    // the last slice `finish` stands alone, and the sums are there.
+    static DEVICE void publish() {}
+    static DEVICE void finish() {}
+
+    // sum += activations · weights of a tap; this lane points ldmatrix to these rows of the activations.
+    template <class Stage> DEVICE void add(Stage& stage, int tap, const int (&row)[RowTiles], int lane) {
+        UNROLL for (int k = 0; k < Stage::depth; k += 16) {
+            uint32_t a[RowTiles][4];
+            UNROLL for (int i = 0; i < RowTiles; i++) loadMatrix(a[i], stage.x.at(row[i], k / 8 + alongChunk(lane)));
+            UNROLL for (int j = 0; j < 2; j++) {
+                uint32_t b[4];
+                loadMatrixTransposed(b, stage.weight.at(tap * Stage::depth + k + alongRow(lane), j * 2 + alongChunk(lane)));
+                UNROLL for (int i = 0; i < RowTiles; i++) {
+                    multiply(sum[i][2 * j], a[i], b[0], b[1]);
+                    multiply(sum[i][2 * j + 1], a[i], b[2], b[3]);
+                }
+            }
+        }
+    }
+};
+
 // In shared memory, run r of the halo begins at row r·pitch, where pitch = min(width, Pixels + 2): runs that overlap in the map share their rows, runs
 // with a gap between them leave the gap out. So tap (r, c) of the tile's pixel i is row i + r·pitch + c, at any width. `Pitch` is the largest
 // pitch an instance has room for; Pixels + 2 is enough for every width.
-//
-// Each output is summed over slices of 32 channels, in a slice over taps, in a tap over steps of 16, whatever the instance.
-template <int Pixels, int Pitch, bool Normalises> struct Growth {
+template <int Pixels, int Pitch, bool Normalises, template <int> class Products = GrowthProducts> struct Growth {
     static constexpr int threads = Pixels < 128 ? 128 : 256, warps = threads / 32, depth = 32, outputs = 32;
     static constexpr int rows = Pixels + 2 * Pitch + 2, rowTiles = Pixels / warps / 16;
     static constexpr int zeroRow = (rows + 7) / 8 * 8;   // eight of them: a lane reads the one in the same banks as the row it replaces
     static_assert(Pitch <= Pixels + 2, "no width needs more");
     struct Stage {
+        static constexpr int depth = Growth::depth;
         Tile<zeroRow + 8, depth> x;
         Tile<taps * depth, outputs> weight;
     };
@@ -73,13 +99,15 @@ template <int Pixels, int Pitch, bool Normalises> struct Growth {
             barrier();                   // everybody needs the first slice's affine before the barrier in the loop
         }
 
-        float sum[rowTiles][4][4] = {};
+        Products<rowTiles> products;
         for (int slice = 0; slice < slices; slice++) {
             Stage& stage = shared.stages[slice % 2];
             waitCopies<0>();
             if constexpr (Normalises)
                 for (int row = thread / 4; when(row < haloRows); row += threads / 4)   // each thread treats what it copied itself
                     storeShared(stage.x.at(row, chunk), normaliseRectify(loadShared(stage.x.at(row, chunk)), shared.affine[slice % 2] + chunk * 8));
+            products.publish();
+            products.finish();
             barrier();
             start(slice + 1);
             UNROLL for (int tap = 0; tap < taps; tap++) {
@@ -88,23 +116,13 @@ template <int Pixels, int Pitch, bool Normalises> struct Growth {
                     row[i] = warpPixel + i * 16 + alongRow(lane) + tap / 3 * pitch + tap % 3;
                     if (!(valid[i] >> tap & 1)) row[i] = zeroRow + (row[i] & 7);
                 }
-                UNROLL for (int k = 0; k < depth; k += 16) {
-                    uint32_t a[rowTiles][4];
-                    UNROLL for (int i = 0; i < rowTiles; i++) loadMatrix(a[i], stage.x.at(row[i], k / 8 + alongChunk(lane)));
-                    UNROLL for (int j = 0; j < 2; j++) {
-                        uint32_t b[4];
-                        loadMatrixTransposed(b, stage.weight.at(tap * depth + k + alongRow(lane), j * 2 + alongChunk(lane)));
-                        UNROLL for (int i = 0; i < rowTiles; i++) {
-                            multiply(sum[i][2 * j], a[i], b[0], b[1]);
-                            multiply(sum[i][2 * j + 1], a[i], b[2], b[3]);
-                        }
-                    }
-                }
+                products.add(stage, tap, row, lane);
             }
         }
+        products.finish();
         barrier();                       // the stages become the output tile; no copy is under way
 
-        shared.out.put(sum, warpPixel, 0, nullptr, outputs, lane);
+        shared.out.put(products.sum, warpPixel, 0, nullptr, outputs, lane);
         const ConsecutivePixels rows{static_cast<uint16_t*>(p.y) + int64_t(firstPixel) * p.y_stride + firstOutput, p.y_stride, pixelsLeft};
         tile_sums* totals = p.sums ? p.sums + int64_t(blockIdx.x) * p.outputs + firstOutput : nullptr;
         shared.out.finish(rows, pixelsLeft < Pixels ? pixelsLeft : Pixels, outputs, totals, thread);

@@ -2,6 +2,7 @@
 #include "convolutions_fp32.h"
 #include "convolutions_gradients_fp32.h"
 #include "growth.h"
+#include "growth_90a.h"
 #include "growth_gradient.h"
 #include "growth_gradients.h"
 #include "head.h"

@@ -101,12 +101,14 @@ struct PrimitiveShuffle {
     }
 };
 
-// wgmma: the two products of a backward pass, dy · weightᵀ and xᵀ · dy, with 128 columns and with the last 64 of them.
+// wgmma: the two products of a backward pass, dy · weightᵀ and xᵀ · dy, with 128 columns and with the last 64 of them; and one of a forward pass,
+// x · weight, where x comes from registers, two steps at a time, and 32 columns are all that a row has.
 struct PrimitiveWarpgroup {
     static constexpr int threads = 128, rows = 64, depth = 128;
     struct Shared {
         Tile<64, 64> dy[2], x;
         Tile<128, 64> weight[2];
+        Tile<64, 32> narrow;
     };
 
     template <int Count> static DEVICE void store(const float (&sum)[Count][4], float* first) {
@@ -128,6 +130,21 @@ struct PrimitiveWarpgroup {
         store(weight, out + rows * Columns);
     }
 
+    static DEVICE void multiplyRegisters(Shared& shared, float* out) {
+        const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + alongRow(lane);
+        float sum[4][4] = {};
+        uint32_t a[2][2][4];
+        warpgroupFence(sum);
+        UNROLL for (int pair = 0; pair < 2; pair++) {
+            UNROLL for (int k = 0; k < 2; k++) loadMatrix(a[pair][k], shared.x.at(row, (pair * 2 + k) * 2 + alongChunk(lane)));
+            warpgroupFence(a[pair]);
+            UNROLL for (int k = 0; k < 2; k++) warpgroupMultiply(sum, a[pair][k], depthDownColumns(&shared.narrow, (pair * 2 + k) * 16, 0));
+            warpgroupCommit();
+        }
+        warpgroupWait<0>(sum);
+        store(sum, out);
+    }
+
     static DEVICE void run(const primitive_warpgroup_parameters& p) {
         Shared& shared = sharedMemory<Shared>();
         const int thread = threadIdx.x;
@@ -136,11 +153,13 @@ struct PrimitiveWarpgroup {
             TileCopy<128, 64, threads>(static_cast<const uint16_t*>(p.weight) + i * 64, depth, 0, thread).start(shared.weight[i], 128);
         }
         TileCopy<64, 64, threads>(p.x, 64, 0, thread).start(shared.x, rows);
+        TileCopy<64, 32, threads>(p.weight, depth, 0, thread).start(shared.narrow, 64);
         commitCopies();
         waitCopies<0>();
         fenceAsyncProxy();
         barrier();
         multiply<128>(shared, p.out);
         multiply<64>(shared, p.out + 2 * rows * 128);
+        multiplyRegisters(shared, p.out + 3 * rows * 128);
     }
 };

@@ -47,6 +47,8 @@
     K(pointwise_32_normalised_bf16, pointwise_parameters, 128, 4, 41984, 32, Pointwise<32, true>) \
     K(growth_256x56_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, false>) \
     K(growth_256x56_normalised_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, true>) \
+    K(growth_256x56_90a_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, false, GrowthWarpgroupProducts>) \
+    K(growth_256x56_90a_normalised_bf16, growth_parameters, 256, 2, 86528, 256, Growth<256, 56, true, GrowthWarpgroupProducts>) \
     K(growth_128x28_bf16, growth_parameters, 256, 2, 62976, 128, Growth<128, 28, false>) \
     K(growth_128x28_normalised_bf16, growth_parameters, 256, 2, 62976, 128, Growth<128, 28, true>) \
     K(growth_128x130_bf16, growth_parameters, 256, 2, 88576, 128, Growth<128, 130, false>) \
@@ -79,7 +81,7 @@
     K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
     K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
     K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle) \
-    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 57344, 0, PrimitiveWarpgroup)
+    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 61440, 0, PrimitiveWarpgroup)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \
