@@ -72,8 +72,10 @@ extension Emulated {
       }
     }
 
-    private static let trials = CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
-      try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
+    private static func trials() -> CUDAKernelTrials {
+      CUDAKernelTrials(precision: .bf16) { preference throws(BackendError) in
+        try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
+      }
     }
 
     @Test func `all candidates are tried, and sessions launch the fastest`() throws {
@@ -83,7 +85,7 @@ extension Emulated {
       let inference = try Plan(network.architecture, mode: .inference, batchSize: 3, height: 33, width: 41)
       var launched: [Set<String>] = []
       _ = try emulatedDevice()
-      let measured = try Self.trials.measure([training, inference], date: "today") { launches in
+      let measured = try Self.trials().measure([training, inference], date: "today") { launches in
         launched.append(Set(launches.map(\.kernel.name)))
         return Self.microseconds(launches)
       }
@@ -131,7 +133,7 @@ extension Emulated {
       let plan = try Plan(network.architecture, mode: .training, batchSize: 2, height: 8, width: 9)
       let large = try Plan(network.architecture, mode: .training, batchSize: 4096, height: 512, width: 512)
       let (emulator, _) = try emulatedDevice()
-      var trials = Self.trials
+      var trials = Self.trials()
       trials.repeats = 1
       let measured = try trials.measure([large, plan], date: "today")
       #expect(measured.answers.count == 4 && measured.answers.allSatisfy { $0.question.pixels < 100 })

@@ -47,8 +47,8 @@ struct CUDAKernelTrials {
           }
           // The last candidate stands for all numbers behind it.
           if found[group.question]?.timings.contains(where: { $0.name == name }) == true { continue }
-          found[group.question]?.timings.append(
-            .init(name: name, microseconds: try timing?(group.launches) ?? group.time()))
+          let microseconds = if let timing { timing(group.launches) } else { try group.time() }
+          found[group.question]?.timings.append(.init(name: name, microseconds: microseconds))
         }
       }
     }
