@@ -72,7 +72,7 @@ extension Emulated {
         because: "there are no more parts than runs of 64 pixels"),
     ]
 
-    @Test(.timeLimit(.minutes(5))) func `every planted fault is noticed`() throws {
+    @Test(.timeLimit(.minutes(10))) func `every planted fault is noticed`() throws {
       var (noticed, missed) = (Set<String>(), Set<String>())
       for trial in try FaultTrial.all() {
         for setting in trial.settings {
