@@ -32,27 +32,40 @@ struct CUDAKernelTrials {
     var (order, found) = ([Question](), [Question: CUDAMeasuredKernels.Answer]())
     for number in 0..<CUDAKernelChoice.most {
       let device = try open(.candidate(number))
+      func isKnown(_ question: Question) -> Bool {
+        let name = device.choice.answer(question, precision)
+        return found[question]?.timings.contains { $0.name == name } == true
+      }
       for plan in plans {
+        // A session takes its time: none where this number's candidates are all known. The last one stands for all numbers behind it.
+        if questions(plan, device).allSatisfy(isKnown) { continue }
         let groups: [(question: Question, launches: [CUDALaunch], time: () throws(BackendError) -> Double)]
         do {
           groups = try self.groups(plan, device)
         } catch .device(.outOfMemory) {
           continue
         }
-        for group in groups {
-          let name = device.choice.answer(group.question, precision)
+        for group in groups where !isKnown(group.question) {
           if found[group.question] == nil {
             order.append(group.question)
             found[group.question] = .init(question: group.question, timings: [])
           }
-          // The last candidate stands for all numbers behind it.
-          if found[group.question]?.timings.contains(where: { $0.name == name }) == true { continue }
+          let name = device.choice.answer(group.question, precision)
           let microseconds = if let timing { timing(group.launches) } else { try group.time() }
           found[group.question]?.timings.append(.init(name: name, microseconds: microseconds))
         }
       }
     }
     return CUDAMeasuredKernels(date: date, answers: order.compactMap { found[$0] })
+  }
+
+  private func questions(_ plan: Plan, _ device: CUDADevice) -> Set<Question> {
+    let network = CUDANetwork(plan, precision, batch: plan.batchSize, by: device.choice)
+    var launches = network.forwardLaunches(device, at: 0, count: plan.batchSize, keepingFeatures: false)
+    if let gradients = network.gradients {
+      launches += network.backwardLaunches(device, at: 0, count: plan.batchSize, gradients).joined()
+    }
+    return Set(launches.compactMap(\.question))
   }
 
   /// Of a pass over a full batch, behind another one, what is launched for a question at its first time, in its order.
