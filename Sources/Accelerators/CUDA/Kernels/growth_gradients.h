@@ -2,6 +2,7 @@
 // rest, dy, the gradients of the input and of the weights are made.
 #pragma once
 #include "growth.h"
+#include "resolve.h"
 #include "weight_tiles.h"
 
 // Rows of `Columns` bf16, each chunk of 16 bytes in a plane of its own. Eight consecutive rows of a chunk are 128 consecutive bytes, whichever is the
@@ -58,9 +59,8 @@ template <int Pixels, int Pitch> struct GrowthGradients {
 
     static DEVICE float4 twoOf(const uint4* constants) { return loadShared(reinterpret_cast<const float4*>(constants)); }
 
-    // As ResolveGradient has it, to the bit.
-    static DEVICE uint32_t resolved(uint32_t g, uint32_t x, float4 debts) {
-        return pack(lowHalf(g) - fmaf(debts.y, lowHalf(x), debts.x), highHalf(g) - fmaf(debts.w, highHalf(x), debts.z));
+    static DEVICE uint32_t resolvedPair(uint32_t g, uint32_t x, float4 debts) {
+        return pack(resolved(1, lowHalf(g), debts.x, debts.y, lowHalf(x)), resolved(1, highHalf(g), debts.z, debts.w, highHalf(x)));
     }
 
     // What has been brought becomes a part of the ring, from this row on. `pixel` is the thread's first.
@@ -73,7 +73,8 @@ template <int Pixels, int Pitch> struct GrowthGradients {
             uint4 dy{0, 0, 0, 0};
             if (when(pixel + i * apart >= 0 && pixel + i * apart < pixels)) {
                 const uint4 g = loadShared(&shared.g[i][thread]), x = loadShared(&shared.x[i][thread]);
-                dy = {resolved(g.x, x.x, debts[0]), resolved(g.y, x.y, debts[1]), resolved(g.z, x.z, debts[2]), resolved(g.w, x.w, debts[3])};
+                dy = {resolvedPair(g.x, x.x, debts[0]), resolvedPair(g.y, x.y, debts[1]),
+                      resolvedPair(g.z, x.z, debts[2]), resolvedPair(g.w, x.w, debts[3])};
             }
             storeShared(shared.dy.at(row, chunk), dy);
             if (row < 2) storeShared(shared.dy.at(ring + row, chunk), dy);
