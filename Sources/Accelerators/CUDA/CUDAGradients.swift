@@ -119,23 +119,27 @@ struct CUDAGradients {
       max(mostSums, Self.sumParts(stemPixels) * stemLanes) * MemoryLayout<gate_sums>.stride, during: back)
 
     let precision = network.precision
-    func parts(_ convolution: CUDANetwork.Convolution, _ gradients: CUDAKernelChoice.Gradients) -> Int {
-      4 * gradients.parts * (convolution.taps == 9 ? 9 : 1) * convolution.inputLanes * convolution.outputLanes
+    func bytes(_ convolution: CUDANetwork.Convolution, _ gradients: CUDAKernelChoice.Gradients) -> Int {
+      4 * gradients.parts * convolution.elements
     }
-    let most = network.blocks.flatMap { block in
+    let layers = network.blocks.flatMap { block in
       block.layers.flatMap { layer in
         [
-          parts(layer.convolution1, choice.pointwiseGradients(block.question1(layer, pixels(block)), precision)),
-          parts(layer.convolution2, choice.growthGradients(block.question2(layer, pixels(block)), precision)),
+          bytes(
+            layer.convolution1, choice.pointwiseGradients(block.pointwiseQuestion(layer, pixels(block)), precision)),
+          bytes(layer.convolution2, choice.growthGradients(block.growthQuestion(layer, pixels(block)), precision)),
         ]
       }
-        + (block.transition.map {
-          [parts($0.convolution, choice.pointwiseGradients(block.question($0, pixels(block) / 4), precision))]
-        } ?? [])
     }
-    let stem = parts(
+    let transitions = network.blocks.compactMap { block in
+      block.transition.map {
+        bytes(
+          $0.convolution, choice.pointwiseGradients(block.transitionQuestion($0, pixels(block) / 4), precision))
+      }
+    }
+    let stem = bytes(
       network.stemConvolution, choice.stemGradient(network.stemConvolution, pixels: stemPixels, precision))
-    partial = places.map("weight gradients", max(most.max() ?? 0, stem), during: back)
+    partial = places.map("weight gradients", max((layers + transitions).max() ?? 0, stem), during: back)
     squares = places.always("squares", 8 * Self.normBlocks)
     norm = places.always("norm", 8)
   }
@@ -143,13 +147,13 @@ struct CUDAGradients {
 
 extension CUDANetwork.Block {
   /// What the kernels of the way back are chosen for: of a layer's convolutions, and of the transition's, whose pixels are those behind its pool.
-  func question1(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
+  func pointwiseQuestion(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
     .init(.pointwiseGradients, layer.convolution1, pixels: pixels)
   }
-  func question2(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
+  func growthQuestion(_ layer: CUDANetwork.Layer, _ pixels: Int) -> CUDAKernelChoice.Question {
     .init(.growthGradients, layer.convolution2, width: plan.width, pixels: pixels)
   }
-  func question(_ transition: CUDANetwork.Transition, _ pixels: Int) -> CUDAKernelChoice.Question {
+  func transitionQuestion(_ transition: CUDANetwork.Transition, _ pixels: Int) -> CUDAKernelChoice.Question {
     .init(.transitionGradients, transition.convolution, pixels: pixels)
   }
 }

@@ -105,7 +105,7 @@ struct BackwardPass {
     var (name, shapes) = ("gradient of \(normalization.name)", "\(normalization.channels) channels of \(parts) parts")
     var unpack = unpack_gradient_parameters()
     if let (convolution, parts) = weights {
-      let elements = convolution.taps * convolution.inputLanes * convolution.outputLanes
+      let elements = convolution.elements
       bytes += 4 * (parts * elements + 2 * convolution.weight.count)
       blocks += elements / 128
       name += " and of \(convolution.name)"
@@ -188,7 +188,7 @@ struct BackwardPass {
     resolve(
       convolution.name, places[theirs.gradient], stride: next.lanes, debts: places[theirs.debts.debts],
       x: places[next.map], xStride: next.lanes, into: gradients.grown, pixels: pixels, lanes: convolution.outputLanes)
-    let question = block.question(transition, pixels)
+    let question = block.transitionQuestion(transition, pixels)
     let chosen = network.choice.pointwiseGradients(question, precision)
     pointwiseApart(
       convolution, chosen, dy: gradients.grown, x: transition.pooled, stride: block.lanes, affine: nil, moments: nil,
@@ -249,7 +249,7 @@ struct BackwardPass {
     launches.append(
       CUDALaunch(
         kernel, "sums of the weight gradient of conv0", "\(weights.parts) parts",
-        grid: (convolution.inputLanes * lanes / 128, 1, 1),
+        grid: (convolution.elements / 128, 1, 1),
         unpack_stem_gradient_parameters(
           partial: places[gradients.partial], gradient: gradient(convolution.weight), outputs_map: convolution.outputs,
           channels: Int32(stem.image.channels), output_channels: Int32(stem.convolved.channels),

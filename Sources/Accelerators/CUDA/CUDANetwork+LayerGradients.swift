@@ -10,7 +10,7 @@ extension BackwardPass {
     let (block, own) = (network.blocks[index], gradients.blocks[index])
     let (layer, pixels) = (block.layers[number], count * block.plan.area)
 
-    let growth = block.question2(layer, pixels)
+    let growth = block.growthQuestion(layer, pixels)
     let chosen2 = network.choice.growthGradients(growth, precision)
     let parts2 =
       if let data = chosen2.data { growthApart(number, of: index, chosen2, data, for: growth) } else {
@@ -20,7 +20,7 @@ extension BackwardPass {
       layer.normalization2, layer.moments, gradients.debts, parts: parts2, pixels: pixels, accumulates: false,
       weights: (layer.convolution2, chosen2.parts), for: growth)
 
-    let pointwise = block.question1(layer, pixels)
+    let pointwise = block.pointwiseQuestion(layer, pixels)
     let chosen1 = network.choice.pointwiseGradients(pointwise, precision)
     let parts1: Int
     if chosen1.data == nil {

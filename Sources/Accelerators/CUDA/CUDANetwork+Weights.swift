@@ -73,7 +73,7 @@ extension CUDANetwork {
   }
 
   private func packConvolutions(_ device: CUDADevice, _ places: Addresses) -> CUDALaunch {
-    let elements = convolutions.map { $0.0.taps * $0.0.inputLanes * $0.0.outputLanes }
+    let elements = convolutions.map(\.0.elements)
     let kernel = device.kernel("pack_convolutions_\(precision.rawValue)")
     return CUDALaunch(
       kernel, "weights of \(elements.count) convolutions", "\(elements.reduce(0, +)) elements",
@@ -86,7 +86,7 @@ extension CUDANetwork {
     let convolution = stemConvolution
     return CUDALaunch(
       kernel, "weights of conv0", "\(convolution.inputChannels)→\(convolution.outputChannels), 49 taps",
-      grid: (Self.blocks(convolution.inputLanes * convolution.outputLanes, kernel), 1, 1),
+      grid: (Self.blocks(convolution.elements, kernel), 1, 1),
       pack_stem_parameters(
         weight: places[parameters] + DeviceAddress(convolution.weight.lowerBound * 4),
         affine: isTraining ? 0 : places[stemNormalization.affine], packed: places[convolution.packed],

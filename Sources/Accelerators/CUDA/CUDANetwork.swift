@@ -35,6 +35,8 @@ struct CUDANetwork {
     /// Of A, as its kernel reads it.
     let packed: Buffer
 
+    /// Of its packed weights, and of a part of their gradient. The stem's taps are counted with its input lanes.
+    var elements: Int { (taps == 49 ? 1 : taps) * inputLanes * outputLanes }
     var multiplyAddsPerPixel: Double { Double(taps * inputChannels * outputChannels) }
   }
 
