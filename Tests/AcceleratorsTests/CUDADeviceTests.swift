@@ -41,6 +41,19 @@ extension Emulated {
       }
     }
 
+    /// Swift and the kernels have the same structs, by two compilers.
+    @Test func `a kernel takes as many bytes as it is told`() throws {
+      let (_, device) = try emulatedDevice()
+      let parameterInfo:
+        @convention(c) (CUDAHandle?, Int, UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>) -> CInt =
+          try device.functions.library.symbol("cuFuncGetParamInfo")
+      for kernel in device.kernels.values {
+        var (offset, size) = (0, 0)
+        try device.check("cuFuncGetParamInfo", parameterInfo(kernel.function, 0, &offset, &size))
+        #expect(size == kernel.parameterBytes, "\(kernel.name)")
+      }
+    }
+
     /// Where each call is made is known from its failure: the call, the code, the device and what it was for.
     @Test(arguments: [
       ("cuInit", 999, ""), ("cuDeviceGetName", 101, ""), ("cuDevicePrimaryCtxRetain", 2, ""),
@@ -194,7 +207,7 @@ extension Emulated {
       defer { emulator.reset() }
       emulator.truncateSums(truncates)
       let findings = try CUDAPrimitives.findings(on: device)
-      #expect(findings.count == 7)
+      #expect(findings.count == 8)
       for finding in findings { #expect(finding.failures.isEmpty, "\(finding.name): \(finding.failures)") }
       #expect(emulator.violation == "")
     }
@@ -207,7 +220,7 @@ extension Emulated {
       _ = try CUDAPrimitives.findings(on: device)
       let kinds = ["index", "wait", "fence"]
       let sites = emulator.sites.filter { site in kinds.contains { site.contains("\t\($0)\t") } }
-      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 6)
+      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 7)
       for site in sites {
         let (emulator, device) = try emulatedDevice()
         #expect(emulator.plant(site))

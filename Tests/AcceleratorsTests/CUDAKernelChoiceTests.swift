@@ -102,7 +102,7 @@ extension Emulated {
         case .pointwise: #expect(names.count == 3)
         case .growth: #expect(names.count == 5)
         // Kernels for both gradients, each for one, and the former with fewer parts.
-        case .pointwiseGradients: #expect(shares == [1, 1, 1, 1, 1, 2, 2, 2, 4, 4, 4])
+        case .pointwiseGradients: #expect(shares == [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4])
         case .growthGradients: #expect(shares == [1, 1, 1, 1, 1, 2, 2, 4, 4])
         case .transitionGradients: #expect(names.count == 2)
         }

@@ -1,3 +1,4 @@
+import CCUDAKernels
 import Engine
 import Platform
 import Tensors
@@ -114,4 +115,32 @@ extension PixelTables {
       mean: Array(Preprocessing.imageNetMean.prefix(channels)),
       deviation: Array(Preprocessing.imageNetDeviation.prefix(channels)))
   }
+}
+
+/// What `words` are behind one of the emulator's own kernels, which are in no table. `told`: of their address on the device, what the kernel is told.
+func runEmulated<Told: BitwiseCopyable>(
+  _ name: String, threads: Int, sharedBytes: Int, blocks: Int, on words: [UInt32], _ device: CUDADevice,
+  _ told: (DeviceAddress) -> ([CUDATensor], Told)
+) throws -> [UInt32] {
+  let functions = device.functions
+  var (module, function): (CUDAHandle?, CUDAHandle?) = (nil, nil)
+  try device.check("cuModuleLoadData", functions.loadModule(&module, chexnet_cuda_image()))
+  defer { _ = functions.unloadModule(module) }
+  try device.check("cuModuleGetFunction", functions.function(&function, module, name))
+  let kernel = CUDAKernel(
+    name: name, function: try #require(function), threads: threads, sharedBytes: sharedBytes, tile: 0,
+    residentBlocks: 1, parameterBytes: MemoryLayout<Told>.size)
+  guard let memory = try CUDAMemory.allocate(4 * words.count, on: device) else { return [] }
+  let stream = try CUDAStream(device)
+  let staged = try PinnedMemory(memory.bytes, for: device)
+  words.withUnsafeBytes {
+    UnsafeMutableRawBufferPointer(start: staged.pointer, count: staged.bytes).copyMemory(from: $0)
+  }
+  try stream.copy(staged.bytes, from: staged.pointer, to: memory.address)
+  let (tensors, parameters) = told(memory.address)
+  try stream.launch(CUDALaunch(kernel, name, grid: (blocks, 1, 1), tensors: tensors, parameters))
+  try stream.copy(staged.bytes, from: memory.address, to: staged.pointer)
+  try stream.wait(name)
+  return Array(
+    UnsafeBufferPointer(start: staged.pointer.assumingMemoryBound(to: UInt32.self), count: words.count))
 }

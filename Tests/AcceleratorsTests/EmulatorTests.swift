@@ -20,26 +20,10 @@ extension Emulated {
     private func run(
       _ name: String, count: Int, threads: Int = 64, sharedBytes: Int = 1024, _ device: CUDADevice
     ) throws -> [UInt32] {
-      let functions = device.functions
-      var (module, function): (CUDAHandle?, CUDAHandle?) = (nil, nil)
-      try device.check("cuModuleLoadData", functions.loadModule(&module, chexnet_cuda_image()))
-      defer { _ = functions.unloadModule(module) }
-      try device.check("cuModuleGetFunction", functions.function(&function, module, name))
-      let kernel = CUDAKernel(
-        name: name, function: try #require(function), threads: threads, sharedBytes: sharedBytes, tile: 0,
-        residentBlocks: 1,
-        parameterBytes: MemoryLayout<Parameters>.size)
-      guard let memory = try CUDAMemory.allocate(4 * count, on: device) else { return [] }
-      let stream = try CUDAStream(device)
-      try device.check("cuMemsetD8Async", functions.setBytes(memory.address, 0, memory.bytes, stream.handle))
-      try stream.launch(
-        CUDALaunch(
-          kernel, name, grid: ((count + threads - 1) / threads, 1, 1),
-          Parameters(data: memory.address, count: Int32(count))))
-      let found = try PinnedMemory(memory.bytes, for: device)
-      try stream.copy(found.bytes, from: memory.address, to: found.pointer)
-      try stream.wait(name)
-      return Array(UnsafeBufferPointer(start: found.pointer.assumingMemoryBound(to: UInt32.self), count: count))
+      try runEmulated(
+        name, threads: threads, sharedBytes: sharedBytes, blocks: (count + threads - 1) / threads,
+        on: [UInt32](repeating: 0, count: count), device
+      ) { ([], Parameters(data: $0, count: Int32(count))) }
     }
 
     @Test(arguments: [

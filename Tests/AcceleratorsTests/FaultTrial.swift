@@ -25,9 +25,12 @@ struct FaultTrial {
 
   private static let pool = ThreadPool(threads: 2)
 
-  private static func settings(_ bf16: [Int], _ fp32: [Int] = [], candidates: [Int] = []) -> [Setting] {
+  private static func settings(
+    _ bf16: [Int], _ fp32: [Int] = [], candidates: [Int] = [], onOne: [Int] = []
+  ) -> [Setting] {
     bf16.map { Setting(precision: .bf16, multiprocessors: $0) }
       + candidates.map { Setting(precision: .bf16, multiprocessors: 132, candidate: $0) }
+      + onOne.map { Setting(precision: .bf16, multiprocessors: 1, candidate: $0) }
       + fp32.map { Setting(precision: .fp32, multiprocessors: $0) }
   }
 
@@ -58,15 +61,16 @@ struct FaultTrial {
 
   // MARK: The textbook
 
-  /// Logits, features, the loss, gradients and running statistics are the textbook's.
+  /// Logits, features, the loss, gradients and running statistics are the textbook's. `onOne`: candidates on one multiprocessor.
   static func textbook(
-    _ network: ConformanceCase, convolutionScale: Float = 1, bf16: [Int], fp32: [Int] = [], candidates: [Int] = []
+    _ network: ConformanceCase, convolutionScale: Float = 1, bf16: [Int], fp32: [Int] = [], candidates: [Int] = [],
+    onOne: [Int] = []
   ) throws -> FaultTrial {
     let expected = try Conformance.Expectation(
       network, weights: weights(network, convolutionScale), images: images(network), pool: pool)
     return FaultTrial(
       name: "\(network)\(convolutionScale == 1 ? "" : ", weights × \(convolutionScale)")",
-      settings: settings(bf16, fp32, candidates: candidates)
+      settings: settings(bf16, fp32, candidates: candidates, onOne: onOne)
     ) { setting, device in
       let found = try Conformance.deviations(of: CUDABackend(device, "cuda", setting.precision), from: expected)
       return largest(found.map { $0.value / $0.bound })
@@ -90,7 +94,7 @@ struct FaultTrial {
   /// Gradients by one kernel for both of a convolution's are those by a kernel for each. Gates are the same, since the forward pass is, so that they
   /// need not be decided: where they are, a 1×1 convolution's Σd is 0, and the mean in Σd·(x − mean) does not matter.
   static func otherKernels(_ network: ConformanceCase) throws -> FaultTrial {
-    try others(network, "kernels", settings([], candidates: [0, 1, 2])) {
+    try others(network, "kernels", settings([], candidates: [0, 1, 2, 3, 4])) {
       try CUDADevice(
         named: "cuda", library: builtCUDAEmulator, multiprocessors: 132,
         preference: .candidate(CUDAKernelChoice.mostKernels - 1))
@@ -207,14 +211,15 @@ struct FaultTrial {
       try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4]),
       try textbook(.small(4, [2], stem: 8, channels: 1, 12, 250, 2), bf16: [1]),
 
-      try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4]),
+      try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4, 5, 6]),
       // But for borders, what a batch norm adds to a channel the next one takes out: its gradient, Σd, is 0, and the mean in Σd·(x − mean) does not
       // matter. Weights of this size make the mean of another channel, or a variance in its place, so far off that it does.
-      try textbook(trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1], candidates: [1, 2, 3, 4]),
+      try textbook(
+        trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1], candidates: [1, 2, 3, 4, 5, 6]),
       // Small weights have large gradients: the convolutions' are most of the whole, which the bounds are relative to.
-      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [1, 2, 4]),
-      try textbook(trained(wide), bf16: [1], fp32: [1], candidates: [3, 4]),
-      try textbook(trained(several), bf16: [2, 3, 132], fp32: [1], candidates: [1, 2, 3, 4]),
+      try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [1, 2, 4, 6]),
+      try textbook(trained(wide), bf16: [1], fp32: [1], candidates: [5, 6]),
+      try textbook(trained(several), bf16: [2, 3, 132], fp32: [1], candidates: [1, 2, 5, 6], onOne: [3, 4]),
       try otherTiles(trained(wide)),
       try otherKernels(undecided),
       // So many parameters that more than half of the norm's blocks have some, and these are much of it.

@@ -127,9 +127,11 @@ API cuLaunchKernel(void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned
         return wrong("it uses " + std::to_string(kernel.sharedBytes) + " bytes of shared memory, not " + std::to_string(sharedBytes));
     if (sharedBytes > unsigned(function->sharedLimit))
         return wrong(std::to_string(sharedBytes) + " bytes of shared memory are more than its attribute allows");
-    const char* first = static_cast<const char*>(parameters[0]);
-    auto copied = std::make_shared<std::vector<uint64_t>>((kernel.parameterBytes + 7) / 8);
-    memcpy(copied->data(), first, kernel.parameterBytes);
+    struct alignas(128) Line {  // as a tensor_map is aligned
+        char bytes[128];
+    };
+    auto copied = std::make_shared<std::vector<Line>>((kernel.parameterBytes + 127) / 128);
+    memcpy(copied->data(), parameters[0], kernel.parameterBytes);
     Context* context = call.context;
     return enqueue(stream, [=, &kernel] {
         return runKernel(kernel, context, {gx, gy, gz}, {bx, by, bz}, sharedBytes, copied->data());

@@ -6,17 +6,19 @@
 //   * accesses of different threads to one byte are ordered (memory.h);
 //   * bytes of an asynchronous copy are not touched between its issue and the wait, and nothing is in flight at the end;
 //   * all lanes of a warp meet at one collective, all threads of a block at one barrier, by its line in the source; nobody waits forever;
-//   * what products of warpgroups need (warpgroups.h).
+//   * what products of warpgroups need (warpgroups.h), and what bulk copies do (bulk.h).
 // The first violation ends the launch.
 #pragma once
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "bulk.h"
 #include "warpgroups.h"
 
 #define DEVICE inline
 #define KERNEL(threads, blocksPerProcessor) extern "C" __attribute__((visibility("hidden"))) void
+#define WITH_MAPS
 #define UNROLL
 #define ROLLED
 
@@ -79,6 +81,24 @@ inline void commitCopies() {
 }
 template <int Pending> inline void waitCopies(emu::Place place = emu::Place::here()) {
     emu::finishCopies(Pending + (emu::isFaulty(emu::Kind::wait, place) ? 1 : 0));
+}
+
+inline void prepare(CopyBarrier& barrier, emu::Place place = emu::Place::here()) { emu::prepare(barrier, place); }
+inline void expectBytes(CopyBarrier& barrier, int bytes, emu::Place place = emu::Place::here()) {
+    emu::expectBytes(barrier, bytes + (emu::isFaulty(emu::Kind::index, place) ? 16 : 0), place);
+}
+inline void copyBox(void* shared, const tensor_map& map, int row, int column, CopyBarrier& barrier, emu::Place place = emu::Place::here()) {
+    emu::startBox(shared, map, row + (emu::isFaulty(emu::Kind::index, place) ? 1 : 0), column, barrier, place);
+}
+inline void waitBytes(CopyBarrier& barrier, int phase, emu::Place place = emu::Place::here()) {
+    if (!emu::isFaulty(emu::Kind::wait, place)) emu::waitBytes(barrier, phase, place);
+}
+inline void storeBox(const tensor_map& map, int row, int column, const void* shared, emu::Place place = emu::Place::here()) {
+    emu::storeBox(map, row + (emu::isFaulty(emu::Kind::index, place) ? 1 : 0), column, shared, place);
+}
+inline void commitBoxes() { emu::commitBoxes(); }
+template <int Pending> inline void waitBoxes(emu::Place place = emu::Place::here()) {
+    emu::waitBoxes(Pending + (emu::isFaulty(emu::Kind::wait, place) ? 1 : 0));
 }
 
 inline float shuffleXor(float value, int mask, emu::Place place = emu::Place::here()) {

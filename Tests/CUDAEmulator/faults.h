@@ -8,8 +8,8 @@ namespace emu {
 enum class Kind {
     barrier,    // barrier does nothing
     syncWarp,   // syncWarp does nothing
-    wait,       // waitCopies or warpgroupWait leaves one group more under way
-    index,      // a load, a store, the source of a copy or an operand of a product is one element further
+    wait,       // waitCopies, warpgroupWait or waitBoxes leaves one group more under way; waitBytes does nothing
+    index,      // a load, a store, the source of a copy or an operand of a product is one element further, a box one row; of bytes 16 more are expected
     predicate,  // `when`, or the `valid` of a copy, is always true
     fence,      // warpgroupFence or fenceAsyncProxy does nothing
 };

@@ -1,3 +1,4 @@
+#include "bulk.h"
 #include "warpgroups.h"
 
 #include <stdarg.h>
@@ -28,6 +29,7 @@ static void entry() {
     if (self.firstCopy < self.copies.size())
         fail(launchFailed, self.copies[self.firstCopy].place, "the kernel ends with this asynchronous copy still in flight");
     requireNoProducts();
+    requireNoBoxes();
     self.finished = true;
     machine.finished++;
     suspend("the end", {});

@@ -39,6 +39,9 @@ inline void suspend(const char* operation, Place place) {
     else resume(takeReady());
 }
 
+// Behind all others that are.
+inline void makeReady(unsigned thread) { machine.ready[(machine.head + machine.readyCount++) % maximumThreads] = uint16_t(thread); }
+
 // Threads first ..< first + 32 but `except` may go on: mostly before all others, at times after them, in a rotated order.
 inline void makeWarpReady(unsigned first, unsigned except) {
     Machine& m = machine;
@@ -46,8 +49,7 @@ inline void makeWarpReady(unsigned first, unsigned except) {
     if (draw / 32 == 0) {
         for (unsigned i = 0; i < 32; i++) {
             const unsigned thread = first + (i + turn) % 32;
-            if (thread == except) continue;
-            m.ready[(m.head + m.readyCount++) % maximumThreads] = uint16_t(thread);
+            if (thread != except) makeReady(thread);
         }
     } else {
         unsigned head = m.head;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "bulk.h"
 #include "warpgroups.h"
 
 namespace emu {
@@ -41,6 +42,7 @@ static void runBlock(unsigned block) {
     }
     m.finished = m.atBarrier = m.head = m.readyCount = 0;
     forgetWarpgroups();
+    forgetBulkCopies();
     for (unsigned t = 0; t < m.threads; t++) {
         Fibre& f = m.fibres[t];
         f.thread = t;

@@ -34,15 +34,16 @@ void Regions::remove(Region* region) {
 
 // Whether two accesses, one of them a write, may happen in either order. Stamps before `since` are of no interest: of another launch, or, in
 // shared memory, of another block.
-static bool areUnordered(uint64_t then, uint64_t now, uint64_t since) {
+static bool areUnordered(uint64_t then, uint64_t now, uint64_t since, bool areShared) {
     const Machine& m = machine;
     const bool copies = then & inFlight;
     then &= ~inFlight;
     if (then < since) return false;
     if (copies) return true;
     if (!(then & now & bytesMask)) return false;
-    if (then < m.blockStart || severalOf(then) == ofBlocks) return true;
+    if (then < m.blockStart || (!areShared && severalOf(then) == ofBlocks)) return true;
     if (then < m.lastBarrier) return false;
+    if (severalOf(then) == byCopies) return !hasSeen(then);
     if (severalOf(then) == ofWarps || severalOf(now) == ofWarps) return true;
     const unsigned a = threadOf(then), b = threadOf(now);
     if (a == b && severalOf(then) == one && severalOf(now) == one) return false;
@@ -70,6 +71,9 @@ static uint64_t mergeReads(uint64_t then, uint64_t now, uint64_t since) {
     if (then & inFlight)
         fail(launchFailed, access.place, "%s %s+%zu while the copy of thread %u, %s:%d, is in flight", what, access.name, access.named + at,
             threadOf(then), other.name(), other.line);
+    if (access.isShared && severalOf(then) == byCopies)
+        fail(launchFailed, access.place, "race: %s %s+%zu, where the bulk copy in %s:%d has put something that this thread has not waited for", what,
+            access.name, access.named + at, other.name(), other.line);
     const auto& starts = machine.blockStarts;
     const size_t block = size_t(std::upper_bound(starts.begin(), starts.end(), then) - starts.begin()) - 1;
     const char* several[] = {"", " (and others of its warp)", " (and other warps)", " (and other blocks)"};
@@ -84,9 +88,9 @@ void recordSlowly(const Access& access, uint64_t now) {
         const size_t from = std::max(first, access.offset), to = std::min(first + 4, end);
         const uint64_t stamp = now | ((uint64_t(1) << (to - first)) - (uint64_t(1) << (from - first))) << bytesAt;
         Word& w = access.words[first / 4];
-        if (areUnordered(w.write, stamp, since)) failRace(access.writes ? "writes" : "reads", w.write, access, from - access.offset);
+        if (areUnordered(w.write, stamp, since, access.isShared)) failRace(access.writes ? "writes" : "reads", w.write, access, from - access.offset);
         if (access.writes) {
-            if (areUnordered(w.read, stamp, since)) failRace("writes", w.read, access, from - access.offset);
+            if (areUnordered(w.read, stamp, since, access.isShared)) failRace("writes", w.read, access, from - access.offset);
             if (!access.isShared && w.write < since) machine.counters.distinctWritten += 4;
             w.write = stamp;
         } else {

@@ -1,7 +1,8 @@
 // What kernels may touch, and in which order.
 //
 // Each four bytes of global and of shared memory have a Word that says who wrote and who read them last. Two accesses to one byte by different
-// threads, one of them a write, must be ordered: by a barrier in a block, by syncWarp in a warp, and by the end of the launch between blocks.
+// threads, one of them a write, must be ordered: by a barrier in a block, by syncWarp in a warp, by the wait for a bulk copy, and by the end of the launch
+// between blocks.
 #pragma once
 #include <stddef.h>
 #include <string.h>
@@ -48,7 +49,8 @@ inline Regions* regions = nullptr;  // of the device that runs
 // MARK: Stamps
 
 // A stamp is: in flight 1 bit, time 34, several 2, bytes 4, thread 10, place 13, from the top. Later ones are larger; one in flight is largest.
-enum Several : uint64_t { one, ofOneWarp, ofWarps, ofBlocks };
+// What a bulk copy has written to shared memory, where no blocks meet, is byCopies, and its thread the number of the barrier that counted it (bulk.h).
+enum Several : uint64_t { one, ofOneWarp, ofWarps, ofBlocks, byCopies = ofBlocks };
 constexpr int bytesAt = 23, threadAt = 13, severalAt = 27, timeAt = 29;
 constexpr uint64_t tick = uint64_t(1) << timeAt, inFlight = uint64_t(1) << 63, places = 1 << threadAt;
 
@@ -58,6 +60,8 @@ inline uint64_t number(Place place) {
     placesByNumber[n] = place;
     return n;
 }
+// Whether the current thread has waited for a copy with this stamp.
+bool hasSeen(uint64_t copy);
 inline unsigned threadOf(uint64_t stamp) { return stamp >> threadAt & 1023; }
 inline Several severalOf(uint64_t stamp) { return Several(stamp >> severalAt & 3); }
 

@@ -1,5 +1,6 @@
 // Kernels that are wrong in one way each, and two that are right: they test the emulator, and are in no fatbin.
 #pragma once
+#include "selftest_bulk.h"
 #include "warpgroup_operands.h"
 
 struct selftest_parameters {
@@ -23,7 +24,8 @@ struct selftest_parameters {
     K(test_outside_shared, selftest_parameters, 64, 1, 1024, 64, selftest::OutsideShared)    \
     K(test_misaligned, selftest_parameters, 64, 1, 1024, 64, selftest::Misaligned)           \
     K(test_little_shared, selftest_parameters, 64, 1, 1024, 64, selftest::LittleShared)      \
-    EMULATOR_SELFTEST_PRODUCTS(K)
+    EMULATOR_SELFTEST_PRODUCTS(K)                                                            \
+    EMULATOR_SELFTEST_BULK(K)
 
 #define EMULATOR_SELFTEST_PRODUCTS(K)                                                                        \
     K(test_products, selftest_parameters, 128, 1, 16384, 128, selftest::Products<selftest::Wrong::nothing>)  \

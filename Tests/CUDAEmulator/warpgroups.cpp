@@ -25,8 +25,6 @@ void requireNoProducts() {
         fail(launchFailed, group.products[group.firstProduct].place, "the kernel ends with this product still under way");
 }
 
-void fenceProxy() { machine.proxyFence[machine.current->thread] = machine.time += tick; }
-
 // MARK: Registers
 
 // Thread t holds of each eight columns, of row 16·warp + g and of the row eight below, columns 2·i and the next, where t % 32 = 4·g + i.
@@ -157,37 +155,17 @@ template <class Body> static void forChunks(const Operand& o, Body body) {
     }
 }
 
-// A read by all four warps, which goes past the generic proxy.
+// A read by all four warps.
 static void issueRead(const Operand& operand, std::vector<uint64_t>& writes, Place place) {
-    const Machine& m = machine;
     forChunks(operand, [&](size_t offset, int, int) {
-        touchShared(m.shared + offset, 16, 16, false, place, ofWarps);
-        if (!checksRaces) return;
-        for (size_t word = offset / 4; word < offset / 4 + 4; word++) {
-            const uint64_t write = m.sharedWords[word].write;
-            if (write >= m.blockStart && write >= m.proxyFenced[threadOf(write)]) {
-                const Place other = placesByNumber[write % places];
-                fail(launchFailed, place, "reads shared+%zu, which thread %u wrote in %s:%d: no fenceAsyncProxy and a barrier came since", word * 4,
-                    threadOf(write), other.name(), other.line);
-            }
-            writes.push_back(write);
-        }
+        beginRead(offset, 16, ofWarps, writes, place);
     });
 }
 
 static void finishRead(const Operand& operand, const uint64_t*& writes, Place place) {
-    const Machine& m = machine;
     forChunks(operand, [&](size_t offset, int, int) {
-        touchShared(m.shared + offset, 16, 16, false, place, ofWarps);
         machine.counters.warpgroupBytes += 16;
-        if (!checksRaces) return;
-        for (size_t word = offset / 4; word < offset / 4 + 4; word++) {
-            const uint64_t write = m.sharedWords[word].write;
-            if (write == *writes++) continue;
-            const Place other = placesByNumber[write % places];
-            fail(launchFailed, place, "race: thread %u writes shared+%zu in %s:%d while this product reads it", threadOf(write), word * 4,
-                other.name(), other.line);
-        }
+        endRead(offset, 16, ofWarps, writes, "product", place);
     });
 }
 

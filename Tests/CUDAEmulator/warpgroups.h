@@ -10,6 +10,7 @@
 //   * nothing is under way at the end.
 #pragma once
 #include "collectives.h"
+#include "proxy.h"
 
 namespace emu {
 
@@ -113,7 +114,5 @@ struct ProductArguments {
 };
 void issueProduct(Warpgroup& group, ProductArguments* const* all, bool isTransposedA, bool isTransposedB, Place place);
 inline void commitProducts(Warpgroup& group) { group.groupEnds.push_back(group.products.size()); }
-
-void fenceProxy();
 
 }  // namespace emu

@@ -61,13 +61,13 @@ import Testing
     #expect(report["conforms"]?.bool == true)
     #expect(report["device"]?["compute_capability"] == "9.0")
     #expect(report["device"]?["nccl"]?.string?.hasPrefix("2.") == true)
-    #expect((report["primitives"]?.array?.count ?? 0) == 7)
+    #expect((report["primitives"]?.array?.count ?? 0) == 8)
     #expect(report["conformance"]?.array?.compactMap { $0["name"]?.string?.prefix(4) } == ["fp32", "bf16"])
     #expect(report["inference"]?.array?.isEmpty == true && report["kernels"]?.array?.isEmpty == true)
     let text = try Self.trial.run(
       ["doctor", "--device", "cuda", "--conformance-only"], ["CHEXNET_NCCL": "/none/libnccl.so.2"])
     #expect(text.out.contains("NCCL          none"))
-    #expect(text.out.contains("mma.m16n8k16.bf16  ok") && text.out.contains("this device is an emulator"))
+    #expect(text.out.contains("mma.m16n8k16.bf16     ok") && text.out.contains("this device is an emulator"))
   }
 
   /// Of the cards that the kernels are for, the ones with the least shared memory: what needs more, or is Hopper's alone, is not loaded.

@@ -79,7 +79,7 @@ cd "$scratch/sources"
 #define PRINT(name, parameters, threads, blocks, bytes, ...) printf("%s\t%s\t%d\t%d\t%d\n", LIST, #name, int(threads), int(blocks), int(bytes));
 END
   echo 'int main() {'
-  sed -n 's/^#define \(CHEXNET_CUDA_[A-Z0-9_]*\)(K).*/\1/p' include/kernel_list.h | { grep -vx CHEXNET_CUDA_KERNELS || true; } |
+  sed -n 's/^#define \(CHEXNET_CUDA_[A-Z0-9_]*\)(K).*/\1/p' include/kernel_list.h | { grep -v '^CHEXNET_CUDA_KERNELS' || true; } |
     while read -r list; do printf '#define LIST "%s"\n%s(PRINT)\n#undef LIST\n' "$list" "$list"; done
   echo '}'
 } >"$scratch/list.cpp"

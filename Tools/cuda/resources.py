@@ -50,9 +50,11 @@ class Kernel:
         return "CONVOLUTION" in self.list_name
 
     def is_for(self, architecture):
-        """With `_90a` in its name it is for that one alone: on others it is a trap."""
-        only = re.search(r"_(\d+a)(?=_|$)", self.name)
-        return not only or architecture == f"sm_{only[1]}"
+        """With `_90a` in its name it is for that one alone, with `_90` for those from there on: on others it is a trap."""
+        first = re.search(r"_(90)(a?)(?=_|$)", self.name)
+        if not first:
+            return True
+        return architecture == "sm_90a" if first[2] else int(re.sub(r"\D", "", architecture)) >= int(first[1])
 
 
 @dataclass

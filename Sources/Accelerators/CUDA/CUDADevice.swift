@@ -17,6 +17,9 @@ struct CUDAKernel: @unchecked Sendable {
   let residentBlocks: Int
   let parameterBytes: Int
 
+  /// Whether it is told its matrices as maps.
+  var copiesInBulk: Bool { name.contains("_bulk_") }
+
   /// That it takes for so many.
   func tiles(_ pixels: Int) -> Int { (pixels + tile - 1) / tile }
 }
@@ -198,9 +201,12 @@ final class CUDADevice: @unchecked Sendable {
     return (module, kernels)
   }
 
-  /// Whether the fatbin has more of a kernel than a trap: with `_90a` in its name it is for Hopper alone, whose instructions no later card has.
+  /// Whether the fatbin has more of a kernel than a trap: with `_90a` in its name it is for Hopper alone, whose instructions no later card has, and with
+  /// `_90` for Hopper and what came later.
   private static func isThere(_ kernel: String, for capability: (major: Int, minor: Int)) -> Bool {
-    !kernel.split(separator: "_").contains("90a") || capability == (9, 0)
+    let parts = kernel.split(separator: "_")
+    if parts.contains("90a") { return capability == (9, 0) }
+    return !parts.contains("90") || capability >= (9, 0)
   }
 
   /// `13.0` of 13000.

@@ -47,6 +47,12 @@ struct CUDAFunctions: Sendable {
       CUDAHandle?, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt,
       CUDAHandle?, UnsafeMutablePointer<UnsafeMutableRawPointer?>?, UnsafeMutableRawPointer?
     ) -> CInt
+  /// Map, type of an element, dimensions, address, sizes, strides, box, steps, interleaving, swizzle, what is fetched, what is outside.
+  let encodeTensor:
+    @convention(c) (
+      UnsafeMutableRawPointer?, CInt, CUnsignedInt, UnsafeMutableRawPointer?, UnsafePointer<UInt64>,
+      UnsafePointer<UInt64>, UnsafePointer<UInt32>, UnsafePointer<UInt32>, CInt, CInt, CInt, CInt
+    ) -> CInt
 
   let createStream: @convention(c) (UnsafeMutablePointer<CUDAHandle?>, CUnsignedInt) -> CInt
   let destroyStream: @convention(c) (CUDAHandle?) -> CInt
@@ -111,6 +117,7 @@ struct CUDAFunctions: Sendable {
     functionAttribute = try library.symbol("cuFuncGetAttribute")
     residentBlocks = try library.symbol("cuOccupancyMaxActiveBlocksPerMultiprocessor")
     launch = try library.symbol("cuLaunchKernel")
+    encodeTensor = try library.symbol("cuTensorMapEncodeTiled")
     createStream = try library.symbol("cuStreamCreate")
     destroyStream = try library.symbol("cuStreamDestroy_v2")
     synchronize = try library.symbol("cuStreamSynchronize")
@@ -158,6 +165,13 @@ enum CUDAConstant {
   static let registers: CInt = 4
   static let localBytes: CInt = 3
   static let dynamicSharedBytes: CInt = 8
+  // CUtensorMapDataType, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill
+  static let bf16: CInt = 9
+  static let notInterleaved: CInt = 0
+  static let swizzle64: CInt = 2
+  static let swizzle128: CInt = 3
+  static let fetches128: CInt = 2
+  static let zeros: CInt = 0
   /// CU_STREAM_NON_BLOCKING: no waiting for the default stream.
   static let nonBlocking: CUnsignedInt = 1
   /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may do what they like meanwhile.

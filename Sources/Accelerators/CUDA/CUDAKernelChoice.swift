@@ -47,8 +47,8 @@ struct CUDAKernelChoice: Sendable {
   }
 
   /// Candidates that a question has at the most, of which the first ones are other kernels, and those behind them the same with fewer parts.
-  static let most = 11
-  static let mostKernels = 5
+  static let most = 17
+  static let mostKernels = 7
 
   /// By name, those of the device.
   let kernels: [String: CUDAKernel]
@@ -173,11 +173,13 @@ struct CUDAKernelChoice: Sendable {
       columns: chosen.kernels.count == 1 ? ((question.inputLanes + channels - 1) / channels, 1) : columns)
   }
 
+  private static let pointwiseGradients = ["64", "32", "64_90a", "64_bulk_90", "64_bulk_90a"]
+
   /// Of a 1×1 convolution.
   func pointwiseGradients(_ question: Question, _ precision: Precision) -> Gradients {
     let isWhole = precision == .bf16 && question.operation == .pointwiseGradients && question.outputLanes <= 128
     return gradients(
-      question, whole: isWhole ? named(["64", "32", "64_90a"].map { "pointwise_gradients_\($0)_bf16" }) : [],
+      question, whole: isWhole ? named(Self.pointwiseGradients.map { "pointwise_gradients_\($0)_bf16" }) : [],
       channels: 128,
       weights: kernel("pointwise_weight_gradient_\(precision.rawValue)"),
       columns: ((question.inputLanes + 63) / 64, (question.outputLanes + 127) / 128),

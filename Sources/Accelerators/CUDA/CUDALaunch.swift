@@ -20,23 +20,31 @@ struct CUDALaunch: CustomStringConvertible {
   let cost: Cost
   /// What its kernel was chosen for, or a kernel that comes with it; nil where there is no choice.
   let question: CUDAKernelChoice.Question?
+  /// What the maps are of that its parameters begin with.
+  let tensors: [CUDATensor]
   private let parameters: [UInt8]
 
-  /// `parameters`: the struct that the kernel takes.
+  /// `parameters`: the struct that the kernel takes, which begins with a map for each of `tensors`, whatever is there now.
   init<Parameters: BitwiseCopyable>(
     _ kernel: CUDAKernel, _ operation: String, _ shapes: String = "", grid: (Int, Int, Int), cost: Cost = Cost(),
-    for question: CUDAKernelChoice.Question? = nil, _ parameters: Parameters
+    for question: CUDAKernelChoice.Question? = nil, tensors: [CUDATensor] = [], _ parameters: Parameters
   ) {
     precondition(
       kernel.parameterBytes == MemoryLayout<Parameters>.size, "\(kernel.name) does not take \(Parameters.self)")
     (self.kernel, self.operation, self.shapes, self.grid, self.cost) = (kernel, operation, shapes, grid, cost)
-    self.question = question
+    (self.question, self.tensors) = (question, tensors)
     self.parameters = withUnsafeBytes(of: parameters) { Array($0) }
   }
 
-  /// Calls `body` with the bytes that the driver copies.
-  func withParameters<Result>(_ body: (UnsafeMutableRawPointer?) -> Result) -> Result {
-    parameters.withUnsafeBytes { body(UnsafeMutableRawPointer(mutating: $0.baseAddress)) }
+  /// Calls `body` with the bytes that the driver copies. Throws where it cannot make a map.
+  func withParameters(on device: CUDADevice, _ body: (UnsafeMutableRawPointer?) -> CInt) throws(BackendError) -> CInt {
+    var parameters = parameters
+    for (number, tensor) in tensors.enumerated() {
+      let map = try tensor.map(by: device, for: description)
+      let first = number * MemoryLayout<tensor_map>.size
+      withUnsafeBytes(of: map) { parameters.replaceSubrange(first..<first + $0.count, with: $0) }
+    }
+    return parameters.withUnsafeMutableBytes { body($0.baseAddress) }
   }
 
   var description: String {

@@ -123,22 +123,40 @@ extension BackwardPass {
   ) -> Int {
     let (block, own) = (network.blocks[index], gradients.blocks[index])
     let (convolution, pixels) = (layer.convolution1, count * block.plan.area)
-    launches.append(
+    let (inputs, outputs) = (convolution.inputLanes, convolution.outputLanes)
+    let parameters = pointwise_gradients_parameters(
+      d: places[gradients.gated], y: places[layer.bottleneck], y_affine: places[layer.normalization2.affine],
+      debts: places[gradients.debts.debts], weight: places[convolution.packed], x: places[block.map],
+      affine: places[layer.normalization1.affine], moments: moments(block.moments),
+      gradient: places[own.gradient], partial: places[gradients.partial], sums: sums, pixels: Int32(pixels),
+      channels: Int32(inputs), outputs: Int32(outputs), x_stride: Int32(block.lanes), g_stride: Int32(block.lanes),
+      unused: 0)
+    func launch(_ parameters: some BitwiseCopyable, _ tensors: [CUDATensor] = []) -> CUDALaunch {
       CUDALaunch(
         chosen.weights, "gradients of \(convolution.name)",
         "\(convolution.inputChannels)→\(convolution.outputChannels), \(pixels) pixels in \(chosen.parts) parts",
         grid: chosen.grid,
         // The gradient behind the gate and the bottleneck; what was concatenated, and G twice.
-        cost: cost(
-          convolution, pixels: pixels, values: pixels * (2 * convolution.outputLanes + 3 * convolution.inputLanes),
-          gradients: 2), for: question,
-        pointwise_gradients_parameters(
-          d: places[gradients.gated], y: places[layer.bottleneck], y_affine: places[layer.normalization2.affine],
-          debts: places[gradients.debts.debts], weight: places[convolution.packed], x: places[block.map],
-          affine: places[layer.normalization1.affine], moments: moments(block.moments),
-          gradient: places[own.gradient], partial: places[gradients.partial], sums: sums, pixels: Int32(pixels),
-          channels: Int32(convolution.inputLanes), outputs: Int32(convolution.outputLanes),
-          x_stride: Int32(block.lanes), g_stride: Int32(block.lanes), unused: 0)))
+        cost: cost(convolution, pixels: pixels, values: pixels * (2 * outputs + 3 * inputs), gradients: 2),
+        for: question, tensors: tensors, parameters)
+    }
+    guard chosen.weights.copiesInBulk else {
+      launches.append(launch(parameters))
+      return chosen.parts
+    }
+    func map(_ address: UInt64, _ columns: Int, stride: Int) -> CUDATensor {
+      CUDATensor(address, rows: pixels, columns: columns, stride: stride, box: (chosen.weights.tile, 64))
+    }
+    var bulk = pointwise_gradients_bulk_parameters()
+    bulk.given = parameters
+    launches.append(
+      launch(
+        bulk,
+        [
+          map(parameters.d, outputs, stride: outputs), map(parameters.y, outputs, stride: outputs),
+          map(parameters.x, inputs, stride: block.lanes), map(parameters.gradient, inputs, stride: block.lanes),
+          CUDATensor(parameters.weight, rows: inputs, columns: outputs, box: (128, 64)),
+        ]))
     return chosen.parts
   }
 

@@ -26,11 +26,12 @@ struct CUDAPrimitives: ~Copyable {
     if device.kernels[warpgroup] != nil {
       findings.append(("wgmma.m64k16.bf16", try primitives.multiplyByWarpgroup()))
     }
+    if device.kernels[bulk] != nil { findings.append(("cp.async.bulk.tensor", try primitives.copyInBulk())) }
     return findings
   }
 
-  /// Of the kernel that is for Hopper alone.
-  private static let warpgroup = "primitive_warpgroup_90a"
+  /// Of the kernels that are for Hopper alone, and from Hopper on.
+  private static let (warpgroup, bulk) = ("primitive_warpgroup_90a", "primitive_bulk_90")
 
   private init(_ device: CUDADevice) throws(BackendError) {
     let stream = try CUDAStream(device)
@@ -196,6 +197,46 @@ struct CUDAPrimitives: ~Copyable {
     return Self.differences(found, expected, isEqual: ==)
   }
 
+  /// PTX ISA, cp.async.bulk.tensor: boxes with 64 and 32 columns of a matrix that they go over on all sides, in shared memory with their chunks permuted as
+  /// the swizzles of 128 and 64 bytes do it, and zeros outside of it; and the first of them stored, as far as the matrix goes.
+  private mutating func copyInBulk() throws(BackendError) -> [String] {
+    let (rows, columns, stride) = (100, 96, 104)
+    let (boxRows, wide, narrow) = (64, 64, 32)
+    // Those that lie in the matrix have each of its elements once.
+    let boxes: [(row: Int, column: Int)] = [(-28, 0), (-28, 64), (36, 0), (36, 64), (100, 0), (-28, 128), (-92, -64)]
+    let source = words(rows * stride / 2).flatMap { [UInt16(truncatingIfNeeded: $0), UInt16($0 >> 16)] }
+    let (wideCount, narrowCount) = (boxes.count * boxRows * wide, boxes.count * boxRows * narrow)
+    func bytes(_ count: Int) -> DeviceAddress { DeviceAddress(count * MemoryLayout<UInt16>.size) }
+    func tensor(_ address: DeviceAddress, stride: Int, columns boxColumns: Int) -> CUDATensor {
+      CUDATensor(address, rows: rows, columns: columns, stride: stride, box: (boxRows, boxColumns))
+    }
+    let at = boxes.flatMap { [Int32($0.row), Int32($0.column)] }
+    let found: [UInt16] = try run(
+      Self.bulk, blocks: boxes.count, results: wideCount + narrowCount + rows * columns, source, at,
+      tensors: { out, given in
+        [
+          tensor(given[0], stride: stride, columns: wide), tensor(given[0], stride: stride, columns: narrow),
+          tensor(out + bytes(wideCount + narrowCount), stride: columns, columns: wide),
+        ]
+      }
+    ) { out, given in
+      var parameters = primitive_bulk_parameters()
+      parameters.at = given[1]
+      (parameters.wide_out, parameters.narrow_out) = (out, out + bytes(wideCount))
+      return parameters
+    }
+    func element(_ row: Int, _ column: Int) -> UInt16 {
+      (0..<rows).contains(row) && (0..<columns).contains(column) ? source[row * stride + column] : 0
+    }
+    func read(_ boxColumns: Int) -> [UInt16] {
+      boxes.flatMap { box in
+        (0..<boxRows * boxColumns).map { element(box.row + $0 / boxColumns, box.column + $0 % boxColumns) }
+      }
+    }
+    let stored = (0..<rows * columns).map { element($0 / columns, $0 % columns) ^ 1 }
+    return Self.differences(found, read(wide) + read(narrow) + stored, isEqual: ==)
+  }
+
   /// PTX ISA, cvt.rn{.relu}.bf16x2.f32: to nearest, ties to even; not a number is 0x7fff; with relu what is below zero is zero.
   private mutating func pack() throws(BackendError) -> [String] {
     let edges: [Float] = [
@@ -234,9 +275,10 @@ struct CUDAPrimitives: ~Copyable {
 
   // MARK: Running
 
-  /// Launches the kernel on copies of `given` on the device; what it has written, `results` values of 4 bytes.
+  /// Launches the kernel on copies of `given` on the device; what it has written, so many `results`.
   private func run<Result: BitwiseCopyable, each Given: BitwiseCopyable, Parameters: BitwiseCopyable>(
     _ name: String, blocks: Int = 1, results: Int, _ given: repeat [each Given],
+    tensors: (DeviceAddress, [DeviceAddress]) -> [CUDATensor] = { _, _ in [] },
     parameters: (DeviceAddress, [DeviceAddress]) -> Parameters
   ) throws(BackendError) -> [Result] {
     var bytes: [UInt8] = []
@@ -263,7 +305,10 @@ struct CUDAPrimitives: ~Copyable {
     try stream.copy(bytes.count, from: staged.pointer, to: input.address)
     let kernel = device.kernel(name)
     let addresses = places.map { input.address + DeviceAddress($0) }
-    try stream.launch(CUDALaunch(kernel, name, grid: (blocks, 1, 1), parameters(output.address, addresses)))
+    try stream.launch(
+      CUDALaunch(
+        kernel, name, grid: (blocks, 1, 1), tensors: tensors(output.address, addresses),
+        parameters(output.address, addresses)))
     try stream.wait(name)
     try stream.copy(size, from: output.address, to: staged.pointer)
     try stream.wait(name)

@@ -31,7 +31,7 @@ struct CUDAStream: ~Copyable {
 
   func launch(_ launch: CUDALaunch) throws(BackendError) {
     let kernel = launch.kernel
-    let status = launch.withParameters { parameters in
+    let status = try launch.withParameters(on: device) { parameters in
       withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer?.self, capacity: 1) { list in
         list.initialize(repeating: parameters)
         return device.functions.launch(

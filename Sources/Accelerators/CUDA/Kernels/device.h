@@ -11,11 +11,19 @@ template <bool Transposed> struct SharedOperand {
     uint64_t descriptor;
 };
 
+// In shared memory: counts the bytes of bulk copies (PTX ISA, mbarrier). It goes from phase to phase, from 0 on: each begins when it is told how many
+// bytes to expect, and is over when they have come.
+struct CopyBarrier {
+    uint64_t state;
+};
+
 #ifndef __CUDACC__
 #include "emulator.h"
 #else
 #define DEVICE __device__ __forceinline__
 #define KERNEL(threads, blocksPerProcessor) extern "C" __global__ void __launch_bounds__(threads, blocksPerProcessor)
+// Of a parameter: bulk copies are told where its maps are.
+#define WITH_MAPS __grid_constant__
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
 
@@ -42,6 +50,58 @@ DEVICE void copyAsync16(void* shared, const void* global, bool valid) {
 DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Until at most `Pending` of this thread's groups are under way.
 template <int Pending> DEVICE void waitCopies() { asm volatile("cp.async.wait_group %0;" :: "n"(Pending) : "memory"); }
+
+// Bulk copies (PTX ISA, cp.async.bulk.tensor): one thread asks for a box of a matrix, as its tensor_map has it. From compute capability 9.0 on: kernels
+// that use them have _90 or _90a in their name; for earlier architectures they are there, and trap.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+constexpr bool hasBulkCopies = true;
+#else
+constexpr bool hasBulkCopies = false;
+#endif
+
+// By one thread, before the barrier behind which others use it.
+DEVICE void prepare(CopyBarrier& barrier) {
+    if constexpr (hasBulkCopies)
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1; fence.proxy.async.shared::cta;" :: "r"(sharedAddress(&barrier)) : "memory");
+}
+// The next phase begins: so many bytes are to come, by copies that this thread asks for behind it.
+DEVICE void expectBytes(CopyBarrier& barrier, int bytes) {
+    if constexpr (hasBulkCopies)
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(sharedAddress(&barrier)), "r"(bytes) : "memory");
+}
+// The box whose first element is in that row and column, into a tile of its size; zeros outside of the matrix.
+DEVICE void copyBox(void* shared, const tensor_map& map, int row, int column, CopyBarrier& barrier) {
+    if constexpr (!hasBulkCopies) __trap();
+    else
+        asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
+            :: "r"(sharedAddress(shared)), "l"(&map), "r"(column), "r"(row), "r"(sharedAddress(&barrier)) : "memory");
+}
+// Until the phase is over, which nobody is two phases behind. A card on which it does not end gives up, some seconds later, rather than to hang.
+DEVICE void waitBytes(CopyBarrier& barrier, int phase) {
+    if constexpr (hasBulkCopies) {
+        for (uint32_t tries = 0;; tries++) {
+            uint32_t isOver;
+            asm volatile("{ .reg .pred over; mbarrier.try_wait.parity.shared::cta.b64 over, [%1], %2; selp.u32 %0, 1, 0, over; }"
+                : "=r"(isOver) : "r"(sharedAddress(&barrier)), "r"(phase & 1) : "memory");
+            if (isOver) break;
+            if (tries == 1 << 26) __trap();
+        }
+    }
+}
+// The other way: what of the box lies in the matrix.
+DEVICE void storeBox(const tensor_map& map, int row, int column, const void* shared) {
+    if constexpr (!hasBulkCopies) __trap();
+    else
+        asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%1, %2}], [%3];"
+            :: "l"(&map), "r"(column), "r"(row), "r"(sharedAddress(shared)) : "memory");
+}
+DEVICE void commitBoxes() {
+    if constexpr (hasBulkCopies) asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+// Until at most `Pending` groups of this thread's boxes are still read from shared memory. They are stored when the kernel has ended.
+template <int Pending> DEVICE void waitBoxes() {
+    if constexpr (hasBulkCopies) asm volatile("cp.async.bulk.wait_group.read %0;" :: "n"(Pending) : "memory");
+}
 
 // The value of lane `lane ^ mask`.
 DEVICE float shuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
@@ -72,10 +132,10 @@ constexpr bool hasWarpgroupProducts = true;
 constexpr bool hasWarpgroupProducts = false;
 #endif
 
-// What this thread has written to shared memory, with ordinary stores or copies that it has waited for, may be read by the products of everybody who
-// meets it at the next barrier.
+// What this thread has written to shared memory, with ordinary stores or copies of 16 bytes that it has waited for, may be read by the products, and
+// read or overwritten by the bulk copies, of everybody who meets it at the next barrier, and by its own.
 DEVICE void fenceAsyncProxy() {
-    if constexpr (hasWarpgroupProducts) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    if constexpr (hasBulkCopies) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 // Nothing that touches these registers moves across.
 template <int Count> DEVICE void holdRegisters(float (&c)[Count][4]) {

@@ -15,6 +15,7 @@
 #include "pointwise_gradient.h"
 #include "pointwise_gradients.h"
 #include "pointwise_gradients_90a.h"
+#include "pointwise_gradients_bulk.h"
 #include "pool_gradients.h"
 #include "pools.h"
 #include "primitives.h"
@@ -23,9 +24,12 @@
 #include "stem_gradient.h"
 #include "sums_of_parts.h"
 
-#define DEFINE(name, parameters, kernelThreads, blocks, bytes, tile, ...)                                    \
+#define DEFINE_TAKING(name, parameter, kernelThreads, blocks, bytes, tile, ...)                  \
     static_assert(sizeof(typename __VA_ARGS__::Shared) == bytes, "kernel_list.h says otherwise: " #name);      \
     static_assert(__VA_ARGS__::threads == kernelThreads, "kernel_list.h says otherwise: " #name);             \
-    KERNEL(kernelThreads, blocks) name(const parameters p) { __VA_ARGS__::run(p); }
+    KERNEL(kernelThreads, blocks) name(parameter p) { __VA_ARGS__::run(p); }
+#define DEFINE(name, parameters, ...) DEFINE_TAKING(name, const parameters, __VA_ARGS__)
+#define DEFINE_WITH_MAPS(name, parameters, ...) DEFINE_TAKING(name, WITH_MAPS const parameters, __VA_ARGS__)
 
-CHEXNET_CUDA_KERNELS(DEFINE)
+CHEXNET_CUDA_KERNELS_WITHOUT_MAPS(DEFINE)
+CHEXNET_CUDA_KERNELS_WITH_MAPS(DEFINE_WITH_MAPS)

@@ -25,17 +25,19 @@ struct PointwiseWarpgroupProducts {
         warpgroupCommit();
         warpgroupWait<0>(g);
     }
-    DEVICE void put(TilePairs<pixels>& tile) const {
-        const int place = tile.place(0, row + lane / 4, group * width / 8);
+    template <int Count> DEVICE void put(TilePairs<pixels, Count>& tile, int number) const {
+        const int place = tile.place(number, row + lane / 4, group * width / 8);
         UNROLL for (int j = 0; j < width / 8; j++) UNROLL for (int half = 0; half < 2; half++)
             storeShared(reinterpret_cast<uint32_t*>(tile.at((place ^ j) + half * 8 * tile.rowPlaces)) + lane % 4,
                         pack(g[j][half * 2], g[j][half * 2 + 1]));
     }
 
-    DEVICE void addWeights(TilePairs<pixels>& activations, TilePairs<pixels, 2>& dy, int number) {
+    template <int Count>
+    DEVICE void addWeights(TilePairs<pixels, Count>& activations, int activationsNumber, TilePairs<pixels, 2>& dy, int number) {
         warpgroupFence(weights);
         UNROLL for (int k = 0; k < pixels; k += 16)
-            warpgroupMultiply(weights, depthDownColumns(activations.halves + group, k, 0), depthDownColumns(dy.halves + number * 2, k, 0));
+            warpgroupMultiply(weights, depthDownColumns(activations.halves + activationsNumber * 2 + group, k, 0),
+                              depthDownColumns(dy.halves + number * 2, k, 0));
         warpgroupCommit();
     }
     DEVICE void store(float* partial, int channelsLeft, int outputsLeft) {

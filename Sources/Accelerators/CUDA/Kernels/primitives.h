@@ -163,3 +163,51 @@ struct PrimitiveWarpgroup {
         multiplyRegisters(shared, p.out + 3 * rows * 128);
     }
 };
+
+// cp.async.bulk.tensor: boxes of 64 rows of 64 and of 32 columns, one phase after the other, and one box stored.
+struct PrimitiveBulk {
+    static constexpr int threads = 128;
+    struct Shared {
+        Tile<64, 64> wide;
+        Tile<64, 32> narrow;
+        CopyBarrier arrived;
+    };
+
+    template <int Columns> static DEVICE void read(Tile<64, Columns>& tile, void* out) {
+        constexpr int chunks = Columns / 8;
+        for (int i = threadIdx.x; i < 64 * chunks; i += threads)
+            storeGlobal(static_cast<uint4*>(out) + blockIdx.x * 64 * chunks + i, loadShared(tile.at(i / chunks, i % chunks)));
+    }
+
+    static DEVICE void run(const primitive_bulk_parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int thread = threadIdx.x, row = loadGlobal(p.at + blockIdx.x * 2), column = loadGlobal(p.at + blockIdx.x * 2 + 1);
+        if (thread == 0) prepare(shared.arrived);
+        barrier();
+        if (thread == 0) {
+            expectBytes(shared.arrived, sizeof shared.wide);
+            copyBox(&shared.wide, p.wide, row, column, shared.arrived);
+        }
+        waitBytes(shared.arrived, 0);
+        read(shared.wide, p.wide_out);
+        barrier();                       // everybody has seen the first phase end before the second begins
+        if (thread == 0) {
+            expectBytes(shared.arrived, sizeof shared.narrow);
+            copyBox(&shared.narrow, p.narrow, row, column, shared.arrived);
+        }
+        waitBytes(shared.arrived, 1);
+        read(shared.narrow, p.narrow_out);
+
+        for (int i = thread; i < 64 * shared.wide.chunks; i += threads) {
+            const uint4 v = loadShared(&shared.wide.data[i]);
+            storeShared(&shared.wide.data[i], uint4{v.x ^ 0x10001, v.y ^ 0x10001, v.z ^ 0x10001, v.w ^ 0x10001});
+        }
+        fenceAsyncProxy();
+        barrier();
+        if (thread == 0) {
+            storeBox(p.stored, row, column, &shared.wide);
+            commitBoxes();
+            waitBoxes<0>();
+        }
+    }
+};

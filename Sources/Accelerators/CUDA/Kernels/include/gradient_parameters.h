@@ -72,6 +72,13 @@ struct pointwise_gradients_parameters {
     int32_t pixels, channels, outputs, x_stride, g_stride, unused;
 };
 
+// The same for kernels that copy in bulk. Boxes of d, y, x and gradient are of 64 pixels × 64 lanes, those of the weights of 128 channels × 64 outputs.
+struct pointwise_gradients_bulk_parameters {
+    struct tensor_map d, y, x, gradient, weight;
+    struct pointwise_gradients_parameters given;
+    uint64_t unused[2];
+};
+
 // d[pixels][channels] of A = (3×3 transposed convolution of dy) gated by affine(y), and its sums.
 struct growth_data_gradient_parameters {
     DEVICE_POINTER(const void) dy;                       // [pixels][outputs] of A

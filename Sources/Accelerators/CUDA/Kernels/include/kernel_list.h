@@ -34,9 +34,13 @@
 //   gradient_norm, optimizer     any: threads stride over the elements
 //   mean_over_ranks              ⌈count / threads⌉
 //
-// With _90a in its name a kernel is for Hopper (compute capability 9.0) alone: elsewhere it is in the fatbin, and traps.
-#define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
+// With _90a in its name a kernel is for Hopper (compute capability 9.0) alone, with _90 from there on: elsewhere it is in the fatbin, and traps.
+#define CHEXNET_CUDA_KERNELS(K) CHEXNET_CUDA_KERNELS_WITHOUT_MAPS(K) CHEXNET_CUDA_KERNELS_WITH_MAPS(K)
+#define CHEXNET_CUDA_KERNELS_WITHOUT_MAPS(K) \
+    CHEXNET_CUDA_BF16_CONVOLUTIONS(K) CHEXNET_CUDA_FP32_CONVOLUTIONS(K) CHEXNET_CUDA_POOLS(K) CHEXNET_CUDA_SMALL(K) \
     CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_FP32_CONVOLUTION_GRADIENTS(K) CHEXNET_CUDA_SMALL_GRADIENTS(K)
+// Their parameters begin with maps.
+#define CHEXNET_CUDA_KERNELS_WITH_MAPS(K) CHEXNET_CUDA_BULK_CONVOLUTIONS(K) CHEXNET_CUDA_BULK_PRIMITIVES(K)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTIONS(K) \
     K(pointwise_128_bf16, pointwise_parameters, 128, 2, 66560, 128, Pointwise<128, false>) \
@@ -119,3 +123,9 @@
     K(gradient_norm, gradient_norm_parameters, 256, 4, 2048, 0, GradientNorm) \
     K(optimizer, optimizer_parameters, 256, 4, 2056, 0, Optimizer) \
     K(mean_over_ranks, mean_over_ranks_parameters, 256, 4, 16, 0, MeanOverRanks)
+
+#define CHEXNET_CUDA_BULK_CONVOLUTIONS(K) \
+    K(pointwise_gradients_64_bulk_90_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseProducts<64>>) \
+    K(pointwise_gradients_64_bulk_90a_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseWarpgroupProducts>)
+#define CHEXNET_CUDA_BULK_PRIMITIVES(K) \
+    K(primitive_bulk_90, primitive_bulk_parameters, 128, 1, 12304, 0, PrimitiveBulk)

@@ -8,8 +8,10 @@
 
 #ifdef __cplusplus
 #define DEVICE_POINTER(type) type*
+#define ALIGNED(bytes) alignas(bytes)
 #else
 #define DEVICE_POINTER(type) uint64_t
+#define ALIGNED(bytes)  // Swift has no structs that are aligned to more than 16
 #endif
 
 // Which lane is which channel: lanes 0 ..< first_lanes are channels 0 ..< first, then each producer of `growth` channels has growth_lanes lanes.
@@ -21,6 +23,12 @@ struct channel_map {
 // relu(scale·x + shift) is what a batch norm does before a convolution; interleaved: [lanes] scale, shift.
 struct affine_pair {
     float scale, shift;
+};
+
+// How bulk copies find their boxes in a matrix: the driver's CUtensorMap. Of what a kernel is told such maps come first, and it is filled up to a
+// multiple of their alignment.
+struct tensor_map {
+    ALIGNED(128) uint64_t opaque[16];
 };
 
 // Of one tile: its pixels, their sum, and the sum of their squared differences from the tile's own mean (Chan, Golub, LeVeque 1979).
@@ -213,4 +221,14 @@ struct primitive_warpgroup_parameters {
     DEVICE_POINTER(const void) weight;
     DEVICE_POINTER(const void) x;
     DEVICE_POINTER(float) out;
+};
+
+// Block b takes the box whose first row and column are at[b] of a matrix: wide [b][64][64] and narrow [b][64][32] as they have come, of bf16; then it
+// stores the first, with the lowest bit of each the other way, into the same box of another matrix.
+struct primitive_bulk_parameters {
+    struct tensor_map wide, narrow, stored;
+    DEVICE_POINTER(const int32_t) at;
+    DEVICE_POINTER(void) wide_out;
+    DEVICE_POINTER(void) narrow_out;
+    uint64_t unused[13];
 };
