@@ -13,39 +13,69 @@ extension Emulated {
       .small(8, [2], stem: 32, channels: 1, 9, 7, 1),
     ]
 
-    /// What `network` makes of images with a step's gradients, each question of `operation` answered with the kernel of that name where that can be.
+    /// What `network` makes of images, logits or a step's loss and gradients, each question of `operation` answered with the kernel of that name where
+    /// that can be.
     private func results(
-      _ network: ConformanceCase, _ operation: CUDAKernelChoice.Question.Operation, _ kernel: String, processors: Int
+      _ network: ConformanceCase, _ mode: Plan.Mode, _ operation: CUDAKernelChoice.Question.Operation, _ kernel: String,
+      processors: Int
     ) throws -> (bits: [UInt32], launches: Int) {
       let plan = try Plan(
-        network.architecture, mode: .training, batchSize: network.count, height: network.height, width: network.width)
+        network.architecture, mode: mode, batchSize: network.count, height: network.height, width: network.width)
       let images = imagesOfEveryKind(
         plan.image, count: network.count, .imageNet(channels: network.architecture.inputChannels))
+      func launches(_ device: CUDADevice) throws -> [CUDALaunch] {
+        mode == .training
+          ? Array(try CUDATraining(plan, .bf16, device).launches(network.count).joined())
+          : try CUDASession(plan, .bf16, device).launches(network.count)
+      }
       let (_, device) = try emulatedDevice(multiprocessors: processors)
-      let questions = Set(try CUDATraining(plan, .bf16, device).launches(network.count).joined().compactMap(\.question))
+      let questions = Set(try launches(device).compactMap(\.question))
       let measured = CUDAMeasuredKernels(
         answers: questions.filter { $0.operation == operation }.map {
           .init(question: $0, timings: [.init(name: .init(kernels: [kernel], share: 1), microseconds: 1)])
         })
       let (emulator, chosen) = try emulatedDevice(multiprocessors: processors, preference: .measured(measured))
-      let session = try CUDATraining(plan, .bf16, chosen)
+      let session = try CUDABackend(chosen, "cuda", .bf16).makeSession(plan)
       try session.load(network.weights())
-      let loss = try session.accumulateGradients(images, labels: network.labels, weights: nil, lossScale: 1).lossSum
-      let bits = try Conformance.gradients(of: session).map(\.bitPattern) + [Float(loss).bitPattern]
+      var bits: [Float]
+      if mode == .training {
+        bits = [
+          Float(try session.accumulateGradients(images, labels: network.labels, weights: nil, lossScale: 1).lossSum)
+        ]
+        bits += try Conformance.gradients(of: session)
+      } else {
+        bits = try session.infer(images, keepingFeatures: false).logits
+      }
       #expect(emulator.violation == "")
-      let launches = session.launches(network.count).joined().count { $0.kernel.name == kernel }
-      return (bits, launches)
+      return (bits.map(\.bitPattern), try launches(chosen).count { $0.kernel.name == kernel })
     }
 
     @Test(arguments: [1, 132])
     func `both gradients of a 1×1 convolution are the same, whatever copies and multiplies`(processors: Int) throws {
       for network in Self.networks {
-        let expected = try results(network, .pointwiseGradients, "pointwise_gradients_64_bf16", processors: processors)
+        let expected = try results(
+          network, .training, .pointwiseGradients, "pointwise_gradients_64_bf16", processors: processors)
         #expect(expected.launches > 0)
         for kernel in ["64_90a", "64_bulk_90", "64_bulk_90a"] {
           let found = try results(
-            network, .pointwiseGradients, "pointwise_gradients_\(kernel)_bf16", processors: processors)
+            network, .training, .pointwiseGradients, "pointwise_gradients_\(kernel)_bf16", processors: processors)
           #expect(found.launches == expected.launches && found.bits == expected.bits, "\(network), \(kernel)")
+        }
+      }
+    }
+
+    /// Of the whole forward pass, since a batch norm's sums are taken tile by tile.
+    @Test(arguments: [1, 132])
+    func `an image's logits are the same, whichever kernel multiplies`(processors: Int) throws {
+      for network in Self.networks {
+        for (operation, kernels) in [
+          (.pointwise, ["64", "128_bulk_90a", "256_bulk_90a"].map { "pointwise_\($0)_normalised_bf16" })
+        ] as [(CUDAKernelChoice.Question.Operation, [String])] {
+          let expected = try results(network, .inference, operation, kernels[0], processors: processors)
+          for kernel in kernels {
+            let found = try results(network, .inference, operation, kernel, processors: processors)
+            #expect(found.launches > 0 && found.bits == expected.bits, "\(network), \(kernel)")
+          }
         }
       }
     }

@@ -203,12 +203,15 @@ struct FaultTrial {
     let wide: ConformanceCase = .small(4, [2], stem: 8, channels: 1, 4, 250, 4)
     let several: ConformanceCase = .small(4, [1, 1], stem: 8, channels: 1, 41, 45, 5)
     let deep: ConformanceCase = .small(20, [3, 4], stem: 40, channels: 2, 21, 26, 3)
+    // Several steps of 64 channels in each of several tiles.
+    let long: ConformanceCase = .small(20, [2], stem: 200, channels: 1, 41, 45, 5)
     var undecided = tails
     undecided.mode = .training
     return [
-      try textbook(narrow, bf16: [132, 1], fp32: [1], candidates: [4]),
+      try textbook(narrow, bf16: [132, 1], fp32: [1], candidates: [3, 4]),
       try textbook(deep, bf16: [132], fp32: [1], candidates: [4]),
-      try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4]),
+      try textbook(long, bf16: [], onOne: [3, 4]),
+      try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4], onOne: [3, 4]),
       try textbook(.small(4, [2], stem: 8, channels: 1, 12, 250, 2), bf16: [1]),
 
       try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4, 5, 6]),

@@ -187,7 +187,7 @@ inline void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
 }
 template <int Count, bool TransposedB>
 inline void warpgroupMultiply(float (&c)[Count][4], uint32_t (&a)[4], SharedOperand<TransposedB> b, emu::Place place = emu::Place::here()) {
-    static_assert(Count == 4, "32 columns");
+    static_assert(Count == 4 || Count == 16, "32 or 128 columns");
     if (emu::isFaulty(emu::Kind::index, place)) b.descriptor++;
     emu::ProductArguments mine{emu::registersOf(c), a, 0, b.descriptor};
     emu::warpgroupCollective("warpgroupMultiply", mine, place, [&](emu::Warpgroup& group, emu::ProductArguments* const* all) {

@@ -48,7 +48,7 @@ OPERATIONS = [
     # The map, its pooled one.
     ("pool0", r"maximum_pool_bf16", A * FEATURES * (STEM + POOLED)),
     # What was concatenated; the bottleneck.
-    ("bottleneck 1×1", r"pointwise_\d+_normalised_bf16", each_layer(lambda P, C: A * P * (C + BOTTLENECK))),
+    ("bottleneck 1×1", r"pointwise_\d+(_bulk_90a)?_normalised_bf16", each_layer(lambda P, C: A * P * (C + BOTTLENECK))),
     # The bottleneck; the new channels.
     ("growth 3×3", r"growth_\d+x\d+(_90a)?(_normalised)?_bf16", each_layer(lambda P, C: A * P * (BOTTLENECK + GROWTH))),
     # A block's map; a quarter of its pixels.

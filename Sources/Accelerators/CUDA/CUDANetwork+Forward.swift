@@ -154,20 +154,40 @@ private struct ForwardPass {
     let (pixels, lanes) = (count * size.height * size.width, convolution.outputLanes)
     let question = CUDAKernelChoice.Question(.pointwise, convolution, pixels: pixels, normalises: affine != nil)
     let kernel = network.choice.pointwise(question, precision)
-    launches.append(
+    let (tiles, columns) = (kernel.tiles(pixels), (lanes + 127) / 128)
+    let parameters = pointwise_parameters(
+      x: places[input], affine: affine.map { places[$0.affine] } ?? 0, weight: places[convolution.packed],
+      bias: bias.map { places[$0] } ?? 0, y: output, sums: sums, pixels: Int32(pixels),
+      channels: Int32(convolution.inputLanes), outputs: Int32(lanes), x_stride: Int32(stride),
+      y_stride: Int32(outputStride))
+    func launch(_ parameters: some BitwiseCopyable, blocks: Int, _ tensors: [CUDATensor] = []) -> CUDALaunch {
       CUDALaunch(
         kernel, convolution.name,
         shapes(convolution.inputChannels, convolution.outputChannels, size.height, size.width),
-        grid: (kernel.tiles(pixels), (lanes + 127) / 128, 1),
+        grid: (blocks, columns, 1),
         cost: CUDALaunch.Cost(
           bytes: Double(pixels * (convolution.inputLanes + lanes)) * self.size,
-          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question,
-        pointwise_parameters(
-          x: places[input], affine: affine.map { places[$0.affine] } ?? 0, weight: places[convolution.packed],
-          bias: bias.map { places[$0] } ?? 0, y: output, sums: sums, pixels: Int32(pixels),
-          channels: Int32(convolution.inputLanes), outputs: Int32(lanes), x_stride: Int32(stride),
-          y_stride: Int32(outputStride))))
-    fresh = .init(tiles: kernel.tiles(pixels), first: 0, lanes: lanes)
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question, tensors: tensors, parameters)
+    }
+    if kernel.copiesInBulk {
+      func map(_ address: DeviceAddress, _ columns: Int, stride: Int) -> CUDATensor {
+        CUDATensor(address, rows: pixels, columns: columns, stride: stride, box: (kernel.tile, 64))
+      }
+      var bulk = pointwise_bulk_parameters()
+      bulk.given = parameters
+      launches.append(
+        launch(
+          // A block takes one tile after the other.
+          bulk, blocks: min(tiles, max(1, kernel.residentBlocks * network.choice.multiprocessors / columns)),
+          [
+            map(parameters.x, convolution.inputLanes, stride: stride),
+            CUDATensor(parameters.weight, rows: convolution.inputLanes, columns: lanes, box: (64, 64)),
+            map(output, lanes, stride: outputStride),
+          ]))
+    } else {
+      launches.append(launch(parameters, blocks: tiles))
+    }
+    fresh = .init(tiles: tiles, first: 0, lanes: lanes)
   }
 
   mutating func head() {

@@ -201,13 +201,21 @@ DEVICE void warpgroupMultiply(float (&c)[Count][4], SharedOperand<TransposedA> a
 // before a wait for the product.
 template <int Count, bool TransposedB>
 DEVICE void warpgroupMultiply(float (&c)[Count][4], const uint32_t (&a)[4], SharedOperand<TransposedB> b) {
-    static_assert(Count == 4, "32 columns");
+    static_assert(Count == 4 || Count == 16, "32 or 128 columns");
     if constexpr (!hasWarpgroupProducts) {
         __trap();
-    } else {
+    } else if constexpr (Count == 4) {
         asm volatile("{ .reg .pred adds; setp.eq.b32 adds, 0, 0; wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
             "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, {%16,%17,%18,%19}, %20, adds, 1, 1, %21; }"
             : FOUR(0), FOUR(1), FOUR(2), FOUR(3)
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "n"(int(TransposedB)));
+    } else {
+        asm volatile("{ .reg .pred adds; setp.eq.b32 adds, 0, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+            "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+            "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+            "}, {%64,%65,%66,%67}, %68, adds, 1, 1, %69; }"
+            : FOUR(0), FOUR(1), FOUR(2), FOUR(3), FOUR(4), FOUR(5), FOUR(6), FOUR(7),
+              FOUR(8), FOUR(9), FOUR(10), FOUR(11), FOUR(12), FOUR(13), FOUR(14), FOUR(15)
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "n"(int(TransposedB)));
     }
 }

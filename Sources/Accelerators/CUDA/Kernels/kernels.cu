@@ -12,6 +12,7 @@
 #include "optimizer.h"
 #include "packing.h"
 #include "pointwise.h"
+#include "pointwise_bulk.h"
 #include "pointwise_gradient.h"
 #include "pointwise_gradients.h"
 #include "pointwise_gradients_90a.h"

@@ -4,15 +4,16 @@
 
 // Statistics are of the values as stored, in two passes: squared differences from the tile's own mean, since Σv² − (Σv)²/n would cancel where
 // the mean is large. A thread holds one pair of columns in every `groups`-th row; then the groups are added in order, so that the same tile
-// gives the same bits.
-template <int Rows, int Columns, int Threads> struct OutputTile {
+// gives the same bits. `Values` is a tile of that size, by its rows and chunks, and its pairs.
+template <int Rows, int Columns, int Threads, class Values = Tile<Rows, Columns>> struct OutputTile {
     static constexpr int pairs = Columns / 2, groups = Threads / pairs, held = Rows / groups;
     static_assert(Threads % pairs == 0 && Rows % groups == 0 && Columns <= Threads, "every thread holds equally much");
-    Tile<Rows, Columns> tile;
+    Values tile;
     float sums[groups][Columns], squares[groups][Columns];
 
-    // A warp's accumulators, whose first row and column are these of the tile: plain, or relu(… + bias) where there is a bias.
-    template <int RowTiles, int ColumnTiles>
+    // A warp's accumulators, whose first row and column are these of the tile, and between whose parts are so many rows: plain, or relu(… + bias) where
+    // there is a bias.
+    template <int RowStep = 16, int RowTiles, int ColumnTiles>
     DEVICE void put(const float (&sum)[RowTiles][ColumnTiles][4], int firstRow, int firstColumn, const float* bias, int columns, int lane) {
         UNROLL for (int j = 0; j < ColumnTiles; j++) {
             const int column = firstColumn + j * 8 + lane % 4 * 2;
@@ -20,7 +21,7 @@ template <int Rows, int Columns, int Threads> struct OutputTile {
             if (bias && when(column < columns)) b = loadGlobal(reinterpret_cast<const float2*>(bias + column));
             UNROLL for (int i = 0; i < RowTiles; i++) UNROLL for (int half = 0; half < 2; half++) {
                 const float low = sum[i][j][half * 2], high = sum[i][j][half * 2 + 1];
-                storeShared(tile.pair(firstRow + i * 16 + half * 8 + lane / 4, column), bias ? packRectified(low + b.x, high + b.y) : pack(low, high));
+                storeShared(tile.pair(firstRow + i * RowStep + half * 8 + lane / 4, column), bias ? packRectified(low + b.x, high + b.y) : pack(low, high));
             }
         }
     }
@@ -35,7 +36,11 @@ template <int Rows, int Columns, int Threads> struct OutputTile {
             if (rows.inside(row) && when(chunk * 8 < columns))
                 storeGlobal(reinterpret_cast<uint4*>(rows.at(row)) + chunk, loadShared(tile.at(row, chunk)));
         }
+        sum(rows, count, columns, totals, thread);
+    }
 
+    // Behind a barrier that follows `put`.
+    template <class Map> DEVICE void sum(const Map& rows, int count, int columns, tile_sums* totals, int thread) {
         const int group = thread / pairs, column = thread % pairs * 2;
         uint32_t values[held];
         if (totals) {

@@ -6,6 +6,7 @@
 //
 // The class has threads, Shared (whose size is checked against the bytes) and run. Grids, with `tile` pixels a tile:
 //   pointwise_*         ⌈pixels / tile⌉, ⌈outputs / 128⌉
+//   pointwise_*_bulk_*  any, at most ⌈pixels / tile⌉; ⌈outputs / 128⌉       at most 1888 channels
 //   growth_*            ⌈pixels / tile⌉, outputs / 32      min(width, tile + 2) at most the pitch in the name
 //   stem_*              ⌈W/2 rounded up / 16⌉ · ⌈H/2 rounded up / 8⌉, N, ⌈outputs / 64⌉
 //   maximum_pool_*      ⌈pooled pixels / tile⌉, ⌈channels / 64⌉
@@ -125,6 +126,8 @@
     K(mean_over_ranks, mean_over_ranks_parameters, 256, 4, 16, 0, MeanOverRanks)
 
 #define CHEXNET_CUDA_BULK_CONVOLUTIONS(K) \
+    K(pointwise_256_bulk_90a_normalised_bf16, pointwise_bulk_parameters, 256, 1, 232224, 256, PointwiseBulk<256>) \
+    K(pointwise_128_bulk_90a_normalised_bf16, pointwise_bulk_parameters, 256, 1, 215856, 128, PointwiseBulk<128>) \
     K(pointwise_gradients_64_bulk_90_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseProducts<64>>) \
     K(pointwise_gradients_64_bulk_90a_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseWarpgroupProducts>)
 #define CHEXNET_CUDA_BULK_PRIMITIVES(K) \

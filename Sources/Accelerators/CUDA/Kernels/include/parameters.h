@@ -54,6 +54,14 @@ struct pointwise_parameters {
     int32_t pixels, channels, outputs, x_stride, y_stride;
 };
 
+// The same for kernels that copy in bulk, and normalise. Boxes of x are of a tile's pixels × 64 lanes, those of the weights of 64 channels × 64 outputs,
+// those of y of 64 lanes of a tile's pixels.
+struct pointwise_bulk_parameters {
+    struct tensor_map x, weight, y;
+    struct pointwise_parameters given;
+    uint64_t unused[7];
+};
+
 // y[pixels][y_stride] = 3×3 convolution of a, with zeros around it; a as above.
 struct growth_parameters {
     DEVICE_POINTER(const void) x;                     // [pixels][channels]
