@@ -135,6 +135,9 @@ public struct Finetuner {
       let end = run.lastEnd(at: state)
       if let end { report(.note(end)) }
       report(.note("resuming \(run.path) behind epoch \(state.epoch)" + (state.step > 0 ? ", step \(state.step)" : "")))
+      if let change = run.change(to: backend.equipment) {
+        report(.note("from here on bits may be others than without the break: the run was begun with \(change)"))
+      }
       if saved?.fault != nil { try run.restorePreviousState() }
       try run.cut(behind: state)
       var members = JSONObject()
@@ -142,7 +145,8 @@ public struct Finetuner {
       if let fault = saved?.fault { members["lost"] = .string(fault.diagnosis.message) }
       try run.note("resumed", state, members)
     } else {
-      try run.create(settings: options.json, lists: [options.trainList, options.validationList])
+      try run.create(
+        settings: options.json, equipment: backend.equipment, lists: [options.trainList, options.validationList])
       try run.note("started", loop.state)
     }
   }

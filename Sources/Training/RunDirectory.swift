@@ -53,8 +53,9 @@ struct RunDirectory {
     return names.allSatisfy { ["checkpoints", "lists", "environment.json"].contains($0) || Self.isLitter($0) }
   }
 
-  /// Makes the folder with the settings, the environment and copies of the lists, which get numbers where their names are the same.
-  func create(settings: JSONObject, lists: [String]) throws(TrainingError) {
+  /// Makes the folder with the settings, the environment, `equipment` of it the backend's, and copies of the lists, which get numbers where their names are
+  /// the same.
+  func create(settings: JSONObject, equipment: [String: String], lists: [String]) throws(TrainingError) {
     let names = lists.map(fileName)
     let areOwn = Set(names).count == names.count
     do {
@@ -64,7 +65,8 @@ struct RunDirectory {
         let copy = path + "/lists/" + (areOwn ? "" : "\(index + 1)-") + name
         try AtomicFile.write(try FileReader.contents(of: list), to: copy, overwriting: true)
       }
-      try AtomicFile.write(environment.text(pretty: true) + "\n", to: path + "/environment.json", overwriting: true)
+      try AtomicFile.write(
+        environment(equipment).text(pretty: true) + "\n", to: environmentPath, overwriting: true)
       try removeLitter()
       // Last: a folder with settings is a whole one.
       try AtomicFile.write(JSONValue.object(settings).text(pretty: true) + "\n", to: settingsPath, overwriting: true)
@@ -107,12 +109,27 @@ struct RunDirectory {
     guard free >= needed else { throw .cause(PlatformError.diskFull(path: path, needed: needed, free: free)) }
   }
 
-  private var environment: JSONValue {
+  private var environmentPath: String { path + "/environment.json" }
+
+  private func environment(_ equipment: [String: String]) -> JSONValue {
     [
       "chexnet": .string(toolVersion), "processors": JSONValue(ThreadPool.availableProcessors),
       "system": .string(ProcessInfo.processInfo.operatingSystemVersionString),
       "command": JSONValue(CommandLine.arguments),
+      "equipment": .object(JSONObject(equipment.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
     ]
+  }
+
+  /// What the run was begun with and `equipment` is not; nil where they are the same, or where the record says nothing of it.
+  func change(to equipment: [String: String]) -> String? {
+    guard let bytes = try? FileReader.contents(of: environmentPath),
+      let record = try? JSONValue.parse(bytes)["equipment"]
+    else { return nil }
+    let changed = equipment.keys.sorted().compactMap { name -> String? in
+      guard let before = record[name]?.string, let now = equipment[name], before != now else { return nil }
+      return "\(name) \(before.printable), now \(now)"
+    }
+    return changed.isEmpty ? nil : changed.joined(separator: "; ")
   }
 
   // MARK: Metrics and events

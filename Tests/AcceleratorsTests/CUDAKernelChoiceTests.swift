@@ -142,3 +142,33 @@ extension Emulated {
     }
   }
 }
+
+extension Emulated {
+  @Suite struct CUDACandidatesTests {
+    private func compare() throws -> (summaries: [Conformance.Summary], isLost: Bool) {
+      let network = try #require(Conformance.quickCases(.bf16).first { $0.mode == .training && $0.hasDecidedGates })
+      let expectation = try Conformance.Expectation(network, pool: ThreadPool(threads: 2))
+      return try CUDACandidates { preference throws(BackendError) in
+        try CUDADevice(named: "cuda", library: builtCUDAEmulator, preference: preference)
+      }.compare(with: [expectation])
+    }
+
+    @Test func `candidates are compared one by one, and one that a device ends is named`() throws {
+      let (emulator, _) = try emulatedDevice()
+      defer { emulator.reset() }
+      emulator.recordSites(true)
+      let right = try compare()
+      #expect(!right.isLost && right.summaries.count == CUDAKernelChoice.mostKernels)
+      #expect(right.summaries.allSatisfy { $0.cases == 1 && $0.failures.isEmpty })
+
+      let kernel = "pointwise_gradients_64_bulk_90_bf16"
+      let site = try #require(emulator.sites.first { $0.hasPrefix(kernel + "\tbarrier") })
+      emulator.reset()
+      #expect(emulator.plant(site))
+      let wrong = try compare()
+      let last = try #require(wrong.summaries.last)
+      #expect(wrong.isLost && wrong.summaries.dropLast().allSatisfy { $0.failures.isEmpty })
+      #expect(last.failures.contains { $0.contains("CUDA_ERROR") } && last.failures.contains { $0.contains(kernel) })
+    }
+  }
+}

@@ -30,7 +30,7 @@ import Testing
         try AtomicFile.write("{", to: run.path + "/" + name, overwriting: false)
       }
       #expect(run.canBegin && !run.isBegun)
-      try run.create(settings: settings, lists: [])
+      try run.create(settings: settings, equipment: [:], lists: [])
       #expect(run.isBegun && !run.canBegin)
       let files = try FileManager.default.subpathsOfDirectory(atPath: run.path).sorted()
       #expect(files == ["checkpoints", "environment.json", "lists", "settings.json"])
@@ -45,6 +45,23 @@ import Testing
     }
   }
 
+  @Test func `what a run was begun with is known when it goes on`() throws {
+    try inTemporaryFolder { folder in
+      let run = RunDirectory(path: folder + "/run")
+      let equipment = ["device": "NVIDIA H200", "kernels": "by rule"]
+      #expect(run.change(to: equipment) == nil)
+      try run.create(settings: settings, equipment: equipment, lists: [])
+      #expect(run.change(to: equipment) == nil)
+      #expect(run.change(to: ["device": "cpu", "instructions": "AVX2"]) == "device NVIDIA H200, now cpu")
+      #expect(
+        run.change(to: ["device": "NVIDIA H200", "kernels": "chosen by doctor, today"])
+          == "kernels by rule, now chosen by doctor, today")
+      // A run of a version that said nothing of it.
+      try AtomicFile.write("{\"chexnet\": \"0.1.0\"}", to: run.path + "/environment.json", overwriting: true)
+      #expect(run.change(to: equipment) == nil)
+    }
+  }
+
   @Test func `lists of the same name are both kept`() throws {
     try inTemporaryFolder { folder in
       for part in ["train", "val"] {
@@ -52,7 +69,7 @@ import Testing
         try AtomicFile.write(part, to: "\(folder)/\(part)/list.txt", overwriting: false)
       }
       let run = RunDirectory(path: folder + "/run")
-      try run.create(settings: settings, lists: ["\(folder)/train/list.txt", "\(folder)/val/list.txt"])
+      try run.create(settings: settings, equipment: [:], lists: ["\(folder)/train/list.txt", "\(folder)/val/list.txt"])
       #expect(try FileReader.contents(of: run.path + "/lists/1-list.txt") == Array("train".utf8))
       #expect(try FileReader.contents(of: run.path + "/lists/2-list.txt") == Array("val".utf8))
     }
@@ -61,7 +78,7 @@ import Testing
   @Test func `what stands behind the state is cut off: events, half a line, and files without their names`() throws {
     try inTemporaryFolder { folder in
       let run = RunDirectory(path: folder + "/run")
-      try run.create(settings: settings, lists: [])
+      try run.create(settings: settings, equipment: [:], lists: [])
       for (event, epoch, step) in [
         ("started", 0, 0), ("checkpoint", 0, 9), ("epoch", 1, 0), ("checkpoint", 1, 4), ("checkpoint", 1, 5),
         ("epoch", 2, 0),

@@ -19,6 +19,8 @@ public struct CUDABackend: Backend {
     (self.device, self.name, self.precision) = (device, name, precision)
   }
 
+  public var equipment: [String: String] { ["device": device.name, "kernels": device.choice.origin] }
+
   public func makeSession(_ plan: Plan) throws(BackendError) -> any Session {
     switch plan.mode {
     case .inference: return try CUDASession(plan, precision, device)

@@ -63,6 +63,14 @@ struct CUDAKernelChoice: Sendable {
     self.init(kernels: other.kernels, multiprocessors: other.multiprocessors, preference: preference)
   }
 
+  /// For the record: where what it answers comes from.
+  var origin: String {
+    switch preference {
+    case .candidate(let number): "candidates \(number)"
+    case .measured(let measured): measured.answers.isEmpty ? "by rule" : "chosen by doctor, \(measured.date)"
+    }
+  }
+
   /// The kernel of that name, which the device has.
   func kernel(_ name: String) -> CUDAKernel {
     guard let kernel = kernels[name] else { preconditionFailure("there is no kernel \(name)") }

@@ -60,12 +60,7 @@ struct CUDAKernelTrials {
   }
 
   private func questions(_ plan: Plan, _ device: CUDADevice) -> Set<Question> {
-    let network = CUDANetwork(plan, precision, batch: plan.batchSize, by: device.choice)
-    var launches = network.forwardLaunches(device, at: 0, count: plan.batchSize, keepingFeatures: false)
-    if let gradients = network.gradients {
-      launches += network.backwardLaunches(device, at: 0, count: plan.batchSize, gradients).joined()
-    }
-    return Set(launches.compactMap(\.question))
+    Set(CUDANetwork.launches(plan, precision, device).compactMap(\.question))
   }
 
   /// Of a pass over a full batch, behind another one, what is launched for a question at its first time, in its order.

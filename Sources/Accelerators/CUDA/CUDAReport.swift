@@ -77,20 +77,22 @@ public struct CUDAReport: Sendable {
           over: expectations))
     }
     // Whichever is the fastest: before it is taken.
-    for number in 0..<CUDAKernelChoice.mostKernels where measures {
-      let other = try CUDADevice(named: name, preference: .candidate(number))
-      conformance.append(
-        try Conformance.summary(
-          of: CUDABackend(other, name, .bf16), named: "bf16, kernels \(number + 1) of \(CUDAKernelChoice.mostKernels)",
-          over: expectations))
+    var answers = true
+    if measures && !keepsKernels {
+      let candidates = try CUDACandidates { preference throws(BackendError) in
+        try CUDADevice(named: name, preference: preference)
+      }.compare(with: expectations)
+      conformance += candidates.summaries
+      answers = !candidates.isLost
     }
+    let isMeasured = measures && answers
     self.conformance = conformance
 
     conforms = primitives.allSatisfy(\.failures.isEmpty) && conformance.allSatisfy(\.failures.isEmpty)
     if measures && conforms {
       var measured = CUDAMeasuredKernels.load(from: CUDAMeasuredKernels.path(device.kept))
       var kept: (path: String, failure: String?) = (CUDAMeasuredKernels.path(device.kept), nil)
-      if !keepsKernels || measured.answers.isEmpty {
+      if !keepsKernels {
         progress(1 + Precision.allCases.count, steps, "choosing the fastest of the kernels that do the same")
         measured = try Self.chooseKernels(name)
         kept = measured.keep(for: device)
@@ -104,7 +106,7 @@ public struct CUDAReport: Sendable {
     }
 
     var (kernels, inference, kernelBatch) = ([KernelTiming](), [InferenceTiming](), 0)
-    for (index, precision) in Precision.allCases.enumerated() where measures {
+    for (index, precision) in Precision.allCases.enumerated() where isMeasured {
       progress(2 + Precision.allCases.count + index, steps, "measuring \(precision.rawValue)")
       let backend = CUDABackend(device, name, precision)
       for batch in Self.batches {
@@ -120,7 +122,7 @@ public struct CUDAReport: Sendable {
       }
     }
     (self.kernels, self.inference, self.kernelBatch) = (kernels, inference, kernelBatch)
-    (trainingKernels, training) = try Self.measureTraining(measures ? device : nil, name) { done, precision in
+    (trainingKernels, training) = try Self.measureTraining(isMeasured ? device : nil, name) { done, precision in
       progress(steps - Precision.allCases.count + done, steps, "measuring training in \(precision.rawValue)")
     }
   }

@@ -28,6 +28,8 @@ public struct CPUBackend: Backend {
   /// What its sessions compute with.
   public var kernels: ck_kernels { ck_kernels_of(level.kernels, precision.kernels) }
 
+  public var equipment: [String: String] { ["device": name, "instructions": level.title] }
+
   public func makeSession(_ plan: Plan) -> any Session {
     CPUSession(plan, kernels: kernels, precision, team: team, isMemoryEfficient: isMemoryEfficient)
   }

@@ -24,7 +24,7 @@ public enum Conformance {
   /// What the textbook computes of a case in Double.
   public struct Expectation: Sendable {
     public let conformanceCase: ConformanceCase
-    let plan: Plan
+    public let plan: Plan
     let weights: Weights
     let images: ImageBatch
     /// `[N, L]`, in the case's mode.

@@ -10,6 +10,10 @@ extension Conformance {
     public let worst: Double
     /// What lies outside of its bound, with the case.
     public let failures: [String]
+
+    public init(name: String, cases: Int, worst: Double, failures: [String]) {
+      (self.name, self.cases, self.worst, self.failures) = (name, cases, worst, failures)
+    }
   }
 
   /// Cases that take milliseconds each.

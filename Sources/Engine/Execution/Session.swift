@@ -207,10 +207,13 @@ public protocol Backend: Sendable {
   var name: String { get }
   /// Of the activations.
   var precision: Precision { get }
+  /// What its sessions compute with, by what it is: for the record of a run, whose bits depend on it.
+  var equipment: [String: String] { get }
   /// A session whose weights are zero until `load`.
   func makeSession(_ plan: Plan) throws(BackendError) -> any Session
 }
 
 extension Backend {
   public var precision: Precision { .fp32 }
+  public var equipment: [String: String] { ["device": name] }
 }
