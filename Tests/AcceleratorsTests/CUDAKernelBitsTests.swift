@@ -69,7 +69,8 @@ extension Emulated {
     func `an image's logits are the same, whichever kernel multiplies`(processors: Int) throws {
       for network in Self.networks {
         for (operation, kernels) in [
-          (.pointwise, ["64", "128_bulk_90a", "256_bulk_90a"].map { "pointwise_\($0)_normalised_bf16" })
+          (.pointwise, ["64", "128_bulk_90a", "256_bulk_90a"].map { "pointwise_\($0)_normalised_bf16" }),
+          (.growth, ["64x66", "256x56", "256x56_90a", "256x56_bulk_90a"].map { "growth_\($0)_bf16" }),
         ] as [(CUDAKernelChoice.Question.Operation, [String])] {
           let expected = try results(network, .inference, operation, kernels[0], processors: processors)
           for kernel in kernels {

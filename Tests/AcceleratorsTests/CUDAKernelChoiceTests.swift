@@ -100,7 +100,7 @@ extension Emulated {
         let shares = names.map(\.share)
         switch answer.question.operation {
         case .pointwise: #expect(names.count == (answer.question.normalises ? 5 : 3))
-        case .growth: #expect(names.count == 5)
+        case .growth: #expect(names.count == 6)
         // Kernels for both gradients, each for one, and the former with fewer parts.
         case .pointwiseGradients: #expect(shares == [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4])
         case .growthGradients: #expect(shares == [1, 1, 1, 1, 1, 2, 2, 4, 4])

@@ -208,10 +208,10 @@ struct FaultTrial {
     var undecided = tails
     undecided.mode = .training
     return [
-      try textbook(narrow, bf16: [132, 1], fp32: [1], candidates: [3, 4]),
-      try textbook(deep, bf16: [132], fp32: [1], candidates: [4]),
+      try textbook(narrow, bf16: [132, 1], fp32: [1], candidates: [3, 4, 5]),
+      try textbook(deep, bf16: [132], fp32: [1], candidates: [4, 5]),
       try textbook(long, bf16: [], onOne: [3, 4]),
-      try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4], onOne: [3, 4]),
+      try textbook(several, bf16: [2, 3], fp32: [1], candidates: [4, 5], onOne: [3, 4]),
       try textbook(.small(4, [2], stem: 8, channels: 1, 12, 250, 2), bf16: [1]),
 
       try textbook(trained(narrow), bf16: [132, 1], fp32: [132], candidates: [1, 2, 3, 4, 5, 6]),
@@ -221,6 +221,8 @@ struct FaultTrial {
         trained(tails), convolutionScale: 0x1p20, bf16: [1, 132], fp32: [1], candidates: [1, 2, 3, 4, 5, 6]),
       // Small weights have large gradients: the convolutions' are most of the whole, which the bounds are relative to.
       try textbook(trained(tails), convolutionScale: 0x1p-4, bf16: [1], candidates: [1, 2, 4, 6]),
+      // So many channels that a place of a slice of them is taken a second time.
+      try textbook(trained(.small(32, [1], stem: 32, channels: 1, 13, 17, 2)), bf16: [], candidates: [5]),
       try textbook(trained(wide), bf16: [1], fp32: [1], candidates: [5, 6]),
       try textbook(trained(several), bf16: [2, 3, 132], fp32: [1], candidates: [1, 2, 5, 6], onOne: [3, 4]),
       try otherTiles(trained(wide)),

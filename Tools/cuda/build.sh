@@ -8,7 +8,7 @@
 # Tools/cuda/build.sh --install    fetches NVIDIA's compiler (110 MB, from PyPI) into a folder of the cache, and builds nothing
 #
 # The compiler is $NVCC, or else what --install has fetched. Without one: "skipped: …" and exit 77.
-# Fails where a convolution spills registers or has a stack frame.
+# Fails where a convolution spills registers or has a stack frame, and where products of wgmma wait for one another.
 set -euo pipefail
 export LC_ALL=C
 
@@ -96,6 +96,8 @@ if ! "$nvcc" "${flags[@]}" "${targets[@]}" --threads 2 -Xptxas -v -fatbin kernel
   fail "the kernels do not compile"
 fi
 grep -i 'warning' "$scratch/log" >&2 || true
+# ptxas only informs of it, and it undoes what wgmma is for.
+if grep 'C7515\|wgmma.*serialized' "$scratch/log" >&2; then fail "ptxas makes wgmma's products wait for one another" 65; fi
 mv "$fatbin" "$scratch/built"
 
 "$nvcc" "${flags[@]}" -gencode "arch=compute_$ptx,code=compute_$ptx" -MM kernels.cu >"$scratch/dependencies"

@@ -50,7 +50,7 @@ OPERATIONS = [
     # What was concatenated; the bottleneck.
     ("bottleneck 1×1", r"pointwise_\d+(_bulk_90a)?_normalised_bf16", each_layer(lambda P, C: A * P * (C + BOTTLENECK))),
     # The bottleneck; the new channels.
-    ("growth 3×3", r"growth_\d+x\d+(_90a)?(_normalised)?_bf16", each_layer(lambda P, C: A * P * (BOTTLENECK + GROWTH))),
+    ("growth 3×3", r"growth_\d+x\d+(_bulk)?(_90a)?(_normalised)?_bf16", each_layer(lambda P, C: A * P * (BOTTLENECK + GROWTH))),
     # A block's map; a quarter of its pixels.
     ("transition, pool", r"mean_pool_bf16", each_transition(lambda P, C: A * C * (P + P // 4))),
     # That; half of its channels.

@@ -126,7 +126,7 @@ struct CUDAKernelChoice: Sendable {
     let suffix = question.normalises ? "_normalised_\(precision.rawValue)" : "_\(precision.rawValue)"
     guard precision == .bf16 else { return kernel("growth" + suffix) }
     let fitting = Self.fitting(question.width, [(256, 56), (128, 28), (128, 130), (64, 66)])
-    let hopper = Self.fitting(question.width, [(256, 56)]).map { $0 + "_90a" }
+    let hopper = Self.fitting(question.width, [(256, 56)]).flatMap { [$0 + "_90a", $0 + "_bulk_90a"] }
     return tile(
       named(fitting.map { "growth_\($0)" + suffix }), others: named(hopper.map { "growth_\($0)" + suffix }), question,
       columns: question.outputLanes / 32)

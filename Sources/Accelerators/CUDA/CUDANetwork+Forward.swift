@@ -111,18 +111,32 @@ private struct ForwardPass {
     let question = CUDAKernelChoice.Question(
       .growth, convolution, width: width, pixels: pixels, normalises: isTraining)
     let kernel = network.choice.growth(question, precision)
-    launches.append(
+    let parameters = growth_parameters(
+      x: places[layer.bottleneck], affine: places[layer.normalization2.affine], weight: places[convolution.packed],
+      y: slice(block.map, from: first), sums: sums, pixels: Int32(pixels), height: Int32(height),
+      width: Int32(width), channels: Int32(convolution.inputLanes), outputs: Int32(lanes),
+      y_stride: Int32(block.lanes))
+    func launch(_ parameters: some BitwiseCopyable, _ tensors: [CUDATensor] = []) -> CUDALaunch {
       CUDALaunch(
         kernel, convolution.name, shapes(convolution.inputChannels, convolution.outputChannels, height, width),
         grid: (kernel.tiles(pixels), lanes / 32, 1),
         cost: CUDALaunch.Cost(
           bytes: Double(pixels * (convolution.inputLanes + lanes)) * size,
-          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question,
-        growth_parameters(
-          x: places[layer.bottleneck], affine: places[layer.normalization2.affine], weight: places[convolution.packed],
-          y: slice(block.map, from: first), sums: sums, pixels: Int32(pixels), height: Int32(height),
-          width: Int32(width), channels: Int32(convolution.inputLanes), outputs: Int32(lanes),
-          y_stride: Int32(block.lanes))))
+          multiplyAdds: Double(pixels) * convolution.multiplyAddsPerPixel), for: question, tensors: tensors, parameters)
+    }
+    if kernel.copiesInBulk {
+      var bulk = growth_bulk_parameters()
+      bulk.given = parameters
+      launches.append(
+        launch(
+          bulk,
+          [
+            CUDATensor(parameters.x, rows: pixels, columns: convolution.inputLanes, box: (64, 32)),
+            CUDATensor(parameters.weight, rows: 9 * convolution.inputLanes, columns: lanes, box: (32, 32)),
+          ]))
+    } else {
+      launches.append(launch(parameters))
+    }
     fresh = .init(tiles: kernel.tiles(pixels), first: first, lanes: lanes)
   }
 

@@ -51,8 +51,8 @@ DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory")
 // Until at most `Pending` of this thread's groups are under way.
 template <int Pending> DEVICE void waitCopies() { asm volatile("cp.async.wait_group %0;" :: "n"(Pending) : "memory"); }
 
-// Bulk copies (PTX ISA, cp.async.bulk.tensor): one thread asks for a box of a matrix, as its tensor_map has it. From compute capability 9.0 on: kernels
-// that use them have _90 or _90a in their name; for earlier architectures they are there, and trap.
+// Bulk copies (PTX ISA, cp.async.bulk.tensor): one thread asks for a box of a matrix, as its tensor_map has it. From compute capability 9.0 on:
+// kernels that use them have _90 or _90a in their name; for earlier architectures they are there, and trap.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 constexpr bool hasBulkCopies = true;
 #else

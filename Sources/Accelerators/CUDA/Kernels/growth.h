@@ -42,13 +42,39 @@ template <int RowTiles> struct GrowthProducts {
     }
 };
 
+// Where a lane points ldmatrix to: to rows of the halo as Growth has them in shared memory, or where the tap leaves the image to one of eight rows of
+// zeros from `ZeroRow` on, that in the same banks as the row it replaces.
+template <int RowTiles, int ZeroRow> struct TapRows {
+    const int first, pitch;
+    unsigned valid[RowTiles];
+    DEVICE TapRows(const growth_parameters& p, int firstPixel, int warpPixel, int pitch, int lane) : first(warpPixel + alongRow(lane)), pitch(pitch) {
+        UNROLL for (int i = 0; i < RowTiles; i++) valid[i] = validTaps(firstPixel + first + i * 16, p.height, p.width);
+    }
+    DEVICE void find(int tap, int (&row)[RowTiles]) const {
+        UNROLL for (int i = 0; i < RowTiles; i++) {
+            row[i] = first + i * 16 + tap / 3 * pitch + tap % 3;
+            if (!(valid[i] >> tap & 1)) row[i] = ZeroRow + (row[i] & 7);
+        }
+    }
+};
+
+// A block's sums become its outputs, in shared memory that nobody uses any more.
+template <int Pixels, int Outputs, int Threads, int RowTiles>
+DEVICE void finishGrowth(const growth_parameters& p, OutputTile<Pixels, Outputs, Threads>& out, const float (&sum)[RowTiles][4][4]) {
+    const int thread = threadIdx.x, firstPixel = blockIdx.x * Pixels, firstOutput = blockIdx.y * Outputs, pixelsLeft = p.pixels - firstPixel;
+    out.put(sum, thread / 32 * RowTiles * 16, 0, nullptr, Outputs, thread % 32);
+    const ConsecutivePixels rows{static_cast<uint16_t*>(p.y) + int64_t(firstPixel) * p.y_stride + firstOutput, p.y_stride, pixelsLeft};
+    tile_sums* totals = p.sums ? p.sums + int64_t(blockIdx.x) * p.outputs + firstOutput : nullptr;
+    out.finish(rows, pixelsLeft < Pixels ? pixelsLeft : Pixels, Outputs, totals, thread);
+}
+
 // In shared memory, run r of the halo begins at row r·pitch, where pitch = min(width, Pixels + 2): runs that overlap in the map share their rows, runs
 // with a gap between them leave the gap out. So tap (r, c) of the tile's pixel i is row i + r·pitch + c, at any width. `Pitch` is the largest
 // pitch an instance has room for; Pixels + 2 is enough for every width.
 template <int Pixels, int Pitch, bool Normalises, template <int> class Products = GrowthProducts> struct Growth {
     static constexpr int threads = Pixels < 128 ? 128 : 256, warps = threads / 32, depth = 32, outputs = 32;
     static constexpr int rows = Pixels + 2 * Pitch + 2, rowTiles = Pixels / warps / 16;
-    static constexpr int zeroRow = (rows + 7) / 8 * 8;   // eight of them: a lane reads the one in the same banks as the row it replaces
+    static constexpr int zeroRow = (rows + 7) / 8 * 8;
     static_assert(Pitch <= Pixels + 2, "no width needs more");
     struct Stage {
         static constexpr int depth = Growth::depth;
@@ -66,7 +92,7 @@ template <int Pixels, int Pitch, bool Normalises, template <int> class Products 
     static DEVICE void run(const growth_parameters& p) {
         Shared& shared = sharedMemory<Shared>();
         const int thread = threadIdx.x, lane = thread % 32, warpPixel = thread / 32 * (Pixels / warps);
-        const int firstPixel = blockIdx.x * Pixels, firstOutput = blockIdx.y * outputs, pixelsLeft = p.pixels - firstPixel;
+        const int firstPixel = blockIdx.x * Pixels, firstOutput = blockIdx.y * outputs;
         const int pitch = Pitch < Pixels + 2 || p.width < Pixels + 2 ? p.width : Pixels + 2, gap = Pitch < Pixels + 2 ? 0 : p.width - pitch;
         const int haloPixel = firstPixel - p.width - 1, haloRows = Pixels + 2 * pitch + 2;
         const int slices = p.channels / depth, chunk = thread % 4;   // this thread's rows are thread / 4, + threads / 4, ...
@@ -91,8 +117,7 @@ template <int Pixels, int Pitch, bool Normalises, template <int> class Products 
         };
         start(0);
         if (when(thread < 64)) storeShared(shared.stages[thread / 32].x.at(zeroRow + thread % 32 / 4, chunk), uint4{0, 0, 0, 0});
-        unsigned valid[rowTiles];
-        UNROLL for (int i = 0; i < rowTiles; i++) valid[i] = validTaps(firstPixel + warpPixel + i * 16 + alongRow(lane), p.height, p.width);
+        const TapRows<rowTiles, zeroRow> tapRows(p, firstPixel, warpPixel, pitch, lane);
         if constexpr (Normalises) {
             if (when(thread < depth / 2))
                 storeShared(reinterpret_cast<float4*>(shared.affine[0]) + thread, loadGlobal(reinterpret_cast<const float4*>(p.affine) + thread));
@@ -112,19 +137,12 @@ template <int Pixels, int Pitch, bool Normalises, template <int> class Products 
             start(slice + 1);
             UNROLL for (int tap = 0; tap < taps; tap++) {
                 int row[rowTiles];
-                UNROLL for (int i = 0; i < rowTiles; i++) {
-                    row[i] = warpPixel + i * 16 + alongRow(lane) + tap / 3 * pitch + tap % 3;
-                    if (!(valid[i] >> tap & 1)) row[i] = zeroRow + (row[i] & 7);
-                }
+                tapRows.find(tap, row);
                 products.add(stage, tap, row, lane);
             }
         }
         products.finish();
         barrier();                       // the stages become the output tile; no copy is under way
-
-        shared.out.put(products.sum, warpPixel, 0, nullptr, outputs, lane);
-        const ConsecutivePixels rows{static_cast<uint16_t*>(p.y) + int64_t(firstPixel) * p.y_stride + firstOutput, p.y_stride, pixelsLeft};
-        tile_sums* totals = p.sums ? p.sums + int64_t(blockIdx.x) * p.outputs + firstOutput : nullptr;
-        shared.out.finish(rows, pixelsLeft < Pixels ? pixelsLeft : Pixels, outputs, totals, thread);
+        finishGrowth(p, shared.out, products.sum);
     }
 };

@@ -3,6 +3,7 @@
 #include "convolutions_gradients_fp32.h"
 #include "growth.h"
 #include "growth_90a.h"
+#include "growth_bulk.h"
 #include "growth_gradient.h"
 #include "growth_gradients.h"
 #include "head.h"

@@ -12,9 +12,9 @@ template <int Rows> struct TileHalves {
     DEVICE uint32_t* pair(int row, int column) { return halves[column / 64].pair(row, column % 64); }
 };
 
-// A block computes tiles of `Pixels` pixels × 128 outputs one after the other. What a step of 64 channels needs of them and of the weights comes in boxes,
-// into a ring of slots that knows no tiles: the first channels of the next one are on their way while this one is stored. A warpgroup has half of the
-// pixels, in products of 64; activations are normalised once, in registers. Sums are those of Pointwise, in the same order.
+// A block computes tiles of `Pixels` pixels × 128 outputs one after the other. What a step of 64 channels needs of them and of the weights comes in
+// boxes, into a ring of slots that knows no tiles: the first channels of the next one are on their way while this one is stored. A warpgroup has half
+// of the pixels, in products of 64; activations are normalised once, in registers. Sums are those of Pointwise, in the same order.
 template <int Pixels> struct PointwiseBulk {
     static constexpr int threads = 256, outputs = 128, depth = 64, rowTiles = Pixels / 128, slots = Pixels == 256 ? 3 : 5, mostChannels = 1888;
     struct Slot {
@@ -41,8 +41,8 @@ template <int Pixels> struct PointwiseBulk {
         if constexpr (rowTiles == 2) warpgroupWait<0>(sum[0], sum[1]);
         else warpgroupWait<0>(sum[0]);
     }
-    // += relu(affine(x)) · weight over the 16 channels from k on of a slot, whose affine is given; `row`: where this lane points ldmatrix to. What came
-    // before is done when this returns.
+    // += relu(affine(x)) · weight over the 16 channels from k on of a slot, whose affine is given; `row`: where this lane points ldmatrix to. What
+    // came before is done when this returns.
     DEVICE void add(Slot& slot, const affine_pair* affine, int k, int row, int lane) {
         auto& a = activations[k / 16 % 2];
         UNROLL for (int i = 0; i < rowTiles; i++) loadMatrix(a[i], slot.x.at(row + i * 64, k / 8 + alongChunk(lane)));
@@ -100,7 +100,8 @@ template <int Pixels> struct PointwiseBulk {
 
             const int firstPixel = tile * Pixels, pixelsLeft = p.pixels - firstPixel, columns = p.outputs - firstOutput;
             const int own = int(unforeseen(uint32_t(thread)));   // places in the output tile are not kept in registers meanwhile
-            shared.out.template put<64>(products.sum, own / 128 * (Pixels / 2) + own / 32 % 4 * 16, 0, p.bias ? p.bias + firstOutput : nullptr, columns, own % 32);
+            shared.out.template put<64>(products.sum, own / 128 * (Pixels / 2) + own / 32 % 4 * 16, 0, p.bias ? p.bias + firstOutput : nullptr, columns,
+                                        own % 32);
             fenceAsyncProxy();
             barrier();
             if (thread == 0) {

@@ -1,10 +1,10 @@
-// PointwiseGradients whose maps come, and whose G goes, by bulk copies: no thread computes an address or holds what is on its way, and memory is asked
-// for what comes one and two tiles later.
+// PointwiseGradients whose maps come, and whose G goes, by bulk copies: no thread computes an address or holds what is on its way, and memory is
+// asked for what comes one and two tiles later.
 #pragma once
 #include "pointwise_gradients.h"
 
-// A ring of slots, each for two maps of a tile: by turns d and y, of which dy and g take the places, and x and G, of which the activations and the new G
-// do. Behind the barrier that follows a tile's products one thread asks for what takes the place of that tile's two slots.
+// A ring of slots, each for two maps of a tile: by turns d and y, of which dy and g take the places, and x and G, of which the activations and the
+// new G do. Behind the barrier that follows a tile's products one thread asks for what takes the place of that tile's two slots.
 template <class Products> struct PointwiseGradientsBulk {
     static constexpr int pixels = 64, threads = 256, channels = 128, slots = 5;
     using Slot = TilePairs<pixels, 2>;

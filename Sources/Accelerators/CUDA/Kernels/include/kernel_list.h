@@ -128,6 +128,8 @@
 #define CHEXNET_CUDA_BULK_CONVOLUTIONS(K) \
     K(pointwise_256_bulk_90a_normalised_bf16, pointwise_bulk_parameters, 256, 1, 232224, 256, PointwiseBulk<256>) \
     K(pointwise_128_bulk_90a_normalised_bf16, pointwise_bulk_parameters, 256, 1, 215856, 128, PointwiseBulk<128>) \
+    K(growth_256x56_bulk_90a_bf16, growth_bulk_parameters, 256, 2, 112176, 256, GrowthBulk<false, GrowthWarpgroupProducts>) \
+    K(growth_256x56_bulk_90a_normalised_bf16, growth_bulk_parameters, 256, 2, 112176, 256, GrowthBulk<true, GrowthWarpgroupProducts>) \
     K(pointwise_gradients_64_bulk_90_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseProducts<64>>) \
     K(pointwise_gradients_64_bulk_90a_bf16, pointwise_gradients_bulk_parameters, 256, 1, 216112, 64, PointwiseGradientsBulk<PointwiseWarpgroupProducts>)
 #define CHEXNET_CUDA_BULK_PRIMITIVES(K) \

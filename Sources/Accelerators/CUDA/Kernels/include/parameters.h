@@ -72,6 +72,14 @@ struct growth_parameters {
     int32_t pixels, height, width, channels, outputs, y_stride;
 };
 
+// The same for kernels that copy in bulk. Boxes of x are of 64 pixels × 32 channels, those of the weights, [9·channels][outputs], of 32 channels × 32
+// outputs.
+struct growth_bulk_parameters {
+    struct tensor_map x, weight;
+    struct growth_parameters given;
+    uint64_t unused[8];
+};
+
 enum { IMAGE_GRAY_BYTES, IMAGE_PLANAR_BYTES, IMAGE_PLANAR_FLOATS };
 
 // Where an image's H × W pixels are: a window of planes [rows][pitch], read from right to left where mirrored.
