@@ -220,7 +220,7 @@ extension Emulated {
       _ = try CUDAPrimitives.findings(on: device)
       let kinds = ["index", "wait", "fence"]
       let sites = emulator.sites.filter { site in kinds.contains { site.contains("\t\($0)\t") } }
-      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 7)
+      #expect(Set(sites.map { $0.split(separator: "\t")[0] }).count == 8)
       for site in sites {
         let (emulator, device) = try emulatedDevice()
         #expect(emulator.plant(site))

@@ -31,7 +31,8 @@ struct CUDAPrimitives: ~Copyable {
   }
 
   /// Of the kernels that are for Hopper alone, and from Hopper on.
-  private static let (warpgroup, bulk) = ("primitive_warpgroup_90a", "primitive_bulk_90")
+  private static let (warpgroup, registers) = ("primitive_warpgroup_90a", "primitive_warpgroup_registers_90a")
+  private static let bulk = "primitive_bulk_90"
 
   private init(_ device: CUDADevice) throws(BackendError) {
     let stream = try CUDAStream(device)
@@ -137,7 +138,7 @@ struct CUDAPrimitives: ~Copyable {
   }
 
   /// PTX ISA, wgmma.mma_async: dy · weightᵀ, where the depth of both lies along their rows, and xᵀ · dy, where it lies down their columns; of 128
-  /// columns and of the last 64. And x · weight of 32 columns, where x is in registers, and the depth of weight lies down its columns.
+  /// columns and of the last 64. And x · weight of 128 columns and of 32, where x is in registers, and the depth of weight lies down its columns.
   private mutating func multiplyByWarpgroup() throws(BackendError) -> [String] {
     let (rows, columns, narrow) = (64, 128, 32)
     func values(_ count: Int, _ random: inout CounterRandom) -> [Float] {
@@ -149,9 +150,13 @@ struct CUDAPrimitives: ~Copyable {
     func words(_ values: [Float]) -> [UInt32] {
       stride(from: 0, to: values.count, by: 2).map { HalfPair.word(values[$0], values[$0 + 1]) }
     }
-    let found: [Float] = try run(
-      Self.warpgroup, results: 3 * rows * columns + rows * narrow, words(dy), words(weight), words(x)
-    ) { out, given in primitive_warpgroup_parameters(dy: given[0], weight: given[1], x: given[2], out: out) }
+    func found(_ kernel: String, _ count: Int) throws(BackendError) -> [Float] {
+      try run(kernel, results: count, words(dy), words(weight), words(x)) { out, given in
+        primitive_warpgroup_parameters(dy: given[0], weight: given[1], x: given[2], out: out)
+      }
+    }
+    let sums =
+      try found(Self.warpgroup, 3 * rows * columns) + found(Self.registers, rows * columns + rows * narrow)
 
     typealias Sum = (sum: Double, size: Double)
     /// Steps are from a row or column to the next, and from one of the depth to the next.
@@ -172,11 +177,13 @@ struct CUDAPrimitives: ~Copyable {
     }
     let data = product(dy, (columns, 1), weight, (columns, 1), depth: columns)
     let weights = product(x, (1, rows), dy, (1, columns), depth: rows)
-    let ofRegisters = product(x, (rows, 1), weight, (1, columns), depth: rows, columns: narrow)
+    func ofRegisters(_ width: Int) -> [Sum] {
+      product(x, (rows, 1), weight, (1, columns), depth: rows, columns: width)
+    }
     func last(_ sums: [Sum]) -> [Sum] { sums.indices.filter { $0 % columns >= columns / 2 }.map { sums[$0] } }
     // As above, of at most 129 terms.
-    let expected = data + weights + last(data) + last(weights) + ofRegisters
-    return Self.differences(found, expected) { found, expected in
+    let expected = data + weights + last(data) + last(weights) + ofRegisters(columns) + ofRegisters(narrow)
+    return Self.differences(sums, expected) { found, expected in
       abs(Double(found) - expected.sum) <= 129 * expected.size * 0x1p-23
     }
   }

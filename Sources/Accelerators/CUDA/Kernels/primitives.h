@@ -101,20 +101,19 @@ struct PrimitiveShuffle {
     }
 };
 
-// wgmma: the two products of a backward pass, dy · weightᵀ and xᵀ · dy, with 128 columns and with the last 64 of them; and one of a forward pass,
-// x · weight, where x comes from registers, two steps at a time, and 32 columns are all that a row has.
+// A warp's part of the sums of a product [64][8 · Count].
+template <int Count> DEVICE void storeSums(const float (&sum)[Count][4], float* first) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    UNROLL for (int j = 0; j < Count; j++) storePartial(sum[j], first + warp * 16 * Count * 8 + j * 8, Count * 8, lane);
+}
+
+// wgmma: the two products of a backward pass, dy · weightᵀ and xᵀ · dy, with 128 columns and with the last 64 of them.
 struct PrimitiveWarpgroup {
     static constexpr int threads = 128, rows = 64, depth = 128;
     struct Shared {
         Tile<64, 64> dy[2], x;
         Tile<128, 64> weight[2];
-        Tile<64, 32> narrow;
     };
-
-    template <int Count> static DEVICE void store(const float (&sum)[Count][4], float* first) {
-        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-        UNROLL for (int j = 0; j < Count; j++) storePartial(sum[j], first + warp * 16 * Count * 8 + j * 8, Count * 8, lane);
-    }
 
     template <int Columns> static DEVICE void multiply(const Shared& shared, float* out) {
         constexpr int first = 128 - Columns;
@@ -125,24 +124,9 @@ struct PrimitiveWarpgroup {
         UNROLL for (int k = 0; k < rows; k += 16) warpgroupMultiply(weight, depthDownColumns(&shared.x, k, 0), depthDownColumns(shared.dy, k, first));
         warpgroupCommit();
         warpgroupWait<1>(data);
-        store(data, out);
+        storeSums(data, out);
         warpgroupWait<0>(weight);
-        store(weight, out + rows * Columns);
-    }
-
-    static DEVICE void multiplyRegisters(Shared& shared, float* out) {
-        const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + alongRow(lane);
-        float sum[4][4] = {};
-        uint32_t a[2][2][4];
-        warpgroupFence(sum);
-        UNROLL for (int pair = 0; pair < 2; pair++) {
-            UNROLL for (int k = 0; k < 2; k++) loadMatrix(a[pair][k], shared.x.at(row, (pair * 2 + k) * 2 + alongChunk(lane)));
-            warpgroupFence(a[pair]);
-            UNROLL for (int k = 0; k < 2; k++) warpgroupMultiply(sum, a[pair][k], depthDownColumns(&shared.narrow, (pair * 2 + k) * 16, 0));
-            warpgroupCommit();
-        }
-        warpgroupWait<0>(sum);
-        store(sum, out);
+        storeSums(weight, out + rows * Columns);
     }
 
     static DEVICE void run(const primitive_warpgroup_parameters& p) {
@@ -153,14 +137,51 @@ struct PrimitiveWarpgroup {
             TileCopy<128, 64, threads>(static_cast<const uint16_t*>(p.weight) + i * 64, depth, 0, thread).start(shared.weight[i], 128);
         }
         TileCopy<64, 64, threads>(p.x, 64, 0, thread).start(shared.x, rows);
-        TileCopy<64, 32, threads>(p.weight, depth, 0, thread).start(shared.narrow, 64);
         commitCopies();
         waitCopies<0>();
         fenceAsyncProxy();
         barrier();
         multiply<128>(shared, p.out);
         multiply<64>(shared, p.out + 2 * rows * 128);
-        multiplyRegisters(shared, p.out + 3 * rows * 128);
+    }
+};
+
+// The products of a forward pass, x · weight, where x comes from registers, two steps at a time: with 128 columns, and with 32 that are all that a row has.
+struct PrimitiveWarpgroupRegisters {
+    static constexpr int threads = 128, rows = 64, depth = 64;
+    struct Shared {
+        Tile<64, 64> x, weight[2];
+        Tile<64, 32> narrow;
+    };
+
+    template <int Columns, int Width> static DEVICE void multiply(Shared& shared, const Tile<64, Width>* weight, float* out) {
+        const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + alongRow(lane);
+        float sum[Columns / 8][4] = {};
+        uint32_t a[2][2][4];
+        warpgroupFence(sum);
+        UNROLL for (int pair = 0; pair < 2; pair++) {
+            UNROLL for (int k = 0; k < 2; k++) loadMatrix(a[pair][k], shared.x.at(row, (pair * 2 + k) * 2 + alongChunk(lane)));
+            warpgroupFence(a[pair]);
+            UNROLL for (int k = 0; k < 2; k++) warpgroupMultiply(sum, a[pair][k], depthDownColumns(weight, (pair * 2 + k) * 16, 0));
+            warpgroupCommit();
+        }
+        warpgroupWait<0>(sum);
+        storeSums(sum, out);
+    }
+
+    static DEVICE void run(const primitive_warpgroup_parameters& p) {
+        Shared& shared = sharedMemory<Shared>();
+        const int thread = threadIdx.x, stride = 128;
+        TileCopy<64, 64, threads>(p.x, depth, 0, thread).start(shared.x, rows);
+        UNROLL for (int i = 0; i < 2; i++)
+            TileCopy<64, 64, threads>(static_cast<const uint16_t*>(p.weight) + i * 64, stride, 0, thread).start(shared.weight[i], depth);
+        TileCopy<64, 32, threads>(p.weight, stride, 0, thread).start(shared.narrow, depth);
+        commitCopies();
+        waitCopies<0>();
+        fenceAsyncProxy();
+        barrier();
+        multiply<128>(shared, shared.weight, p.out);
+        multiply<32>(shared, &shared.narrow, p.out + rows * 128);
     }
 };
 

@@ -86,7 +86,8 @@
     K(primitive_copy, primitive_copy_parameters, 128, 1, 8192, 0, PrimitiveCopy) \
     K(primitive_pack, primitive_pack_parameters, 32, 1, 16, 0, PrimitivePack) \
     K(primitive_shuffle, primitive_shuffle_parameters, 32, 1, 16, 0, PrimitiveShuffle) \
-    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 61440, 0, PrimitiveWarpgroup)
+    K(primitive_warpgroup_90a, primitive_warpgroup_parameters, 128, 1, 57344, 0, PrimitiveWarpgroup) \
+    K(primitive_warpgroup_registers_90a, primitive_warpgroup_parameters, 128, 1, 28672, 0, PrimitiveWarpgroupRegisters)
 
 #define CHEXNET_CUDA_BF16_CONVOLUTION_GRADIENTS(K) \
     K(pointwise_data_gradient_128_bf16, pointwise_data_gradient_parameters, 256, 2, 49152, 128, PointwiseDataGradient<128>) \

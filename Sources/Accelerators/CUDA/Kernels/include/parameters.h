@@ -231,7 +231,8 @@ struct primitive_shuffle_parameters {
 };
 
 // Of bf16 dy [64][128], weight [128][128], x [64][64], all of them rows of consecutive values. out: dy · weightᵀ [64][128] and xᵀ · dy [64][128];
-// then their last 64 columns once more, [64][64] each; then x · the first 64 rows and 32 columns of weight, [64][32].
+// then their last 64 columns once more, [64][64] each. Of the kernel that has x in registers: x · the first 64 rows of weight, [64][128], and of their
+// first 32 columns, [64][32].
 struct primitive_warpgroup_parameters {
     DEVICE_POINTER(const void) dy;
     DEVICE_POINTER(const void) weight;
