@@ -18,17 +18,18 @@ public func nameKey(_ text: String) -> String {
   text.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
 }
 
-/// The least number of insertions, deletions and substitutions that make `b` of `a` (Levenshtein, 1966).
+/// The least number of insertions, deletions, substitutions and swaps of neighbours that make `b` of `a`, no letter touched twice (optimal string
+/// alignment: Damerau, 1964).
 private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-  var row = Array(0...b.count)
+  var (before, above) = ([Int](), Array(0...b.count))
   for (i, letter) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
+    var row = [i + 1]
     for (j, other) in b.enumerated() {
-      let substituted = diagonal + (letter == other ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(substituted, diagonal + 1, row[j] + 1)
+      var least = min(above[j] + (letter == other ? 0 : 1), row[j] + 1, above[j + 1] + 1)
+      if i > 0, j > 0, letter == b[j - 1], a[i - 1] == other { least = min(least, before[j - 1] + 1) }
+      row.append(least)
     }
+    (before, above) = (above, row)
   }
-  return row[b.count]
+  return above[b.count]
 }

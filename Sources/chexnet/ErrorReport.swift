@@ -21,14 +21,19 @@ enum ErrorReport {
       usleep(500_000)
       Foundation.exit(code.rawValue)
     }
+    let isUsage = code == .validationFailure
+    let mistyped = isUsage ? MistypedArgument(in: Array(CommandLine.arguments.dropFirst())) : nil
+    if let mistyped, !asJSON {
+      standardError("Error: \(mistyped.message)\n  See '\(mistyped.help)' for more information.\n")
+      Foundation.exit(code.rawValue)
+    }
     if code.isSuccess || !asJSON { CheXNet.exit(withError: error) }
     // The parser's own text: "Error: …", then the usage.
-    let message = CheXNet.message(for: error)
-    let isUsage = code == .validationFailure
+    let message = mistyped?.message ?? CheXNet.message(for: error)
     write(
       Diagnosis(
         id: isUsage ? "usage" : "internal", exit: isUsage ? .usage : .internalBug, message: message,
-        hint: "chexnet --help"),
+        hint: mistyped?.help ?? "chexnet --help"),
       asJSON: true)
     Foundation.exit(isUsage ? ExitStatus.usage.rawValue : ExitStatus.internalBug.rawValue)
   }

@@ -34,8 +34,27 @@ import Testing
     #expect(try json.error()["exit"] == 64)
   }
 
-  @Test func `a misspelled option is answered with the right one`() throws {
-    #expect(try Executable.run(["predict", "a", "b", "--ouptut", "x"]).err.contains("Did you mean '--output'?"))
+  /// Before anything else that is wrong with it.
+  @Test(arguments: [
+    (["predict", "a", "b", "--ouptut", "x"], "--ouptut", "--output"), (["evaluate", "--dat", "x"], "--dat", "--data"),
+    (["finetune", "--trian=x"], "--trian", "--train"), (["evalute", "x"], "evalute", "evaluate"),
+    (["doctor", "--keep-kernel"], "--keep-kernel", "--keep-kernels"),
+  ])
+  func `what is misspelled is answered with the right word`(arguments: [String], typed: String, meant: String) throws {
+    let text = try Executable.run(arguments)
+    #expect(text.status == 64)
+    #expect(text.err.contains("'\(typed)'. Did you mean '\(meant)'?"), "\(text.err)")
+    let error = try Executable.run(arguments + ["--json"]).error()
+    #expect(error["message"]?.string?.contains("Did you mean '\(meant)'?") == true)
+    #expect(error["hint"]?.string?.hasPrefix("chexnet ") == true)
+  }
+
+  @Test func `what is like nothing is answered without a guess, and values are left alone`() throws {
+    let unlike = try Executable.run(["finetune", "--zebra"])
+    #expect(unlike.status == 64 && unlike.err.hasPrefix("Error: Unknown option '--zebra'.\n"))
+    // What misses is the list.
+    let missing = try Executable.run(["evaluate", "--data", "--", "--dat"])
+    #expect(missing.status == 64 && !missing.err.contains("Unknown"))
   }
 
   @Test func `a file that is not there is named, exit 66`() throws {

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct NearestNameTests {
   @Test(arguments: [
-    ("Fractur", "Fracture"), ("pleural thickning", "Pleural_Thickening"), ("MAS", "Mass"), ("mass", "Mass"),
+    ("Msas", "Mass"), ("Fractur", "Fracture"), ("pleural thickning", "Pleural_Thickening"), ("MAS", "Mass"),
+    ("mass", "Mass"),
   ])
   func `a name that is nearly meant is found`(text: String, name: String) {
     #expect(nearestName(to: text, among: ["Fracture", "Mass", "Pleural_Thickening"]) == name)
