@@ -1,11 +1,13 @@
 // Bulk copies: boxes of matrices on their way to shared memory, whose bytes a barrier there counts, and boxes stored from it.
 //
-// A box that is copied comes when a thread waits for its phase, as late as it may; one that is stored is, when its thread waits for it. What is checked:
-//   * a barrier is prepared before its first use, with a barrier of the block between threads, and nothing else touches it;
+// A box that is copied comes when a thread waits for its phase, as late as it may; one that is stored goes when its thread waits for it. What is
+// checked:
+//   * a CopyBarrier is prepared before its first use, and a barrier of the block comes before that of another thread;
 //   * a phase brings the bytes that were expected, and somebody waits for it before the next one begins;
 //   * boxes lie where the swizzle's pattern begins, and, as far as they are inside their matrix, in memory that is there;
 //   * what a box overwrites nobody still reads, and no thread touches it before that has waited, or met at a barrier one that has;
-//   * what a box overwrites or stores was written before its writer's last fenceAsyncProxy that a barrier followed, and is not written before the wait;
+//   * what a box overwrites or stores was written before its writer's last fenceAsyncProxy that a barrier followed, and is not written before the
+//     wait;
 //   * nothing is under way at the end.
 #pragma once
 #include "collectives.h"

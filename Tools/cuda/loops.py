@@ -7,7 +7,8 @@ By default the committed fatbin and only the loops that multiply: with matrix in
 
 Exit 1 where
   - a loop that multiplies uses local memory: a spilled register, or an array with an index that is not known when it is compiled;
-  - such a loop of a convolution moves less than 16 bytes a thread at once between global memory and the multiprocessor. BYTEWISE may: they say why.
+  - such a loop of a convolution moves less than 16 bytes a thread at once between global memory and the multiprocessor. NARROW says which may, and why.
+Kernels that are for another architecture, or have no room there, are left out.
 
 cuobjdump is $CUOBJDUMP, or what `build.sh --install` has fetched, or one of the PATH, with nvdisasm beside it. Without one: "skipped: …" and exit 77.
 """
@@ -22,13 +23,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent.parent
-FATBIN = PACKAGE / "Sources/Accelerators/CUDA/Kernels/chexnet.fatbin"
+from architectures import KERNELS, has_room, is_for, shared_bytes
+
+FATBIN = KERNELS / "chexnet.fatbin"
 
 FUSED = 16  # what a loop of addresses or of a division does not reach
 CONVOLUTIONS = ("pointwise_", "growth_", "stem_")
-# A stem's input is the image in its own layout, in bytes or floats, at any column; it is a fiftieth of what the stem writes.
-BYTEWISE = ("stem_",)
+# Kernels, and which of their instructions move less at once.
+NARROW = (
+    (r"stem_\w+", r".*", "the image is in its own layout, in bytes or floats, at any column; it is a fiftieth of what the stem writes"),
+    (r"\w+_data_gradient_\w+", r"(LDG|STG)\.E\.64.*", "a lane has four channels of a row, and a warp 256 bytes side by side (gated_tile.h)"),
+    (r"pointwise_\d+_bulk_\w+", r"LDG\.E\.64.*", "the bias of a pair of outputs, once a tile"),
+)
 
 # Class → the instructions in it, by what stands before the first dot.
 CLASSES = {
@@ -97,6 +103,10 @@ class Function:
         return [[i for i in self.instructions if start <= i.address <= end] for start, end in sorted(ends.items())]
 
 
+def is_unexplained(kernel, opcode):
+    return not any(re.fullmatch(of, kernel) and re.fullmatch(which, opcode) for of, which, _ in NARROW)
+
+
 def multiplies(counts):
     return counts["matrix"] > 0 or counts["fused"] >= FUSED
 
@@ -148,10 +158,12 @@ def main():
         print("skipped: there is no cuobjdump here; Tools/cuda/build.sh --install fetches it, or CUOBJDUMP names one")
         sys.exit(77)
 
-    faults, seen = [], 0
+    faults, seen, shared = [], 0, shared_bytes()
     for path in options.files:
         for function in functions(command, path):
             if options.kernel not in function.name or options.architecture not in (None, function.architecture):
+                continue
+            if not is_for(function.name, function.architecture) or not has_room(shared.get(function.name, 0), function.architecture):
                 continue
             seen += 1
             title = f"{function.name} {function.architecture}"
@@ -165,8 +177,8 @@ def main():
                     continue
                 if counts["local"]:
                     faults.append(f"{title}: {counts['local']} accesses of local memory in the loop at {loop[0].address:#x}")
-                if counts["narrow"] and function.is_convolution and not function.name.startswith(BYTEWISE):
-                    opcodes = sorted({i.opcode for i in loop if i.kind == "narrow"})
+                opcodes = sorted({i.opcode for i in loop if i.kind == "narrow" and is_unexplained(function.name, i.opcode)})
+                if opcodes and function.is_convolution:
                     faults.append(f"{title}: {', '.join(opcodes)} in the loop at {loop[0].address:#x}, which move less than 16 bytes a thread")
     if not seen:
         sys.exit("error: no such kernel")

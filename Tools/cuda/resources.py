@@ -14,27 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import markdown
-
-
-@dataclass(frozen=True)
-class Multiprocessor:
-    """CUDA C++ Programming Guide 13.0, "Technical Specifications per Compute Capability". All have 65,536 registers."""
-
-    shared: int  # bytes; a block takes 1 KiB of it for itself
-    block_shared: int  # bytes a block may have at most
-    threads: int
-    blocks: int
-
-
-KIB = 1024
-MULTIPROCESSORS = {
-    "sm_80": Multiprocessor(164 * KIB, 163 * KIB, 2048, 32),
-    "sm_86": Multiprocessor(100 * KIB, 99 * KIB, 1536, 16),
-    "sm_89": Multiprocessor(100 * KIB, 99 * KIB, 1536, 24),
-    "sm_90a": Multiprocessor(228 * KIB, 227 * KIB, 2048, 32),
-    "sm_100": Multiprocessor(228 * KIB, 227 * KIB, 2048, 32),
-    "sm_120": Multiprocessor(100 * KIB, 99 * KIB, 1536, 24),
-}
+from architectures import KIB, MULTIPROCESSORS, is_for
 
 
 @dataclass(frozen=True)
@@ -48,13 +28,6 @@ class Kernel:
     @property
     def is_convolution(self):
         return "CONVOLUTION" in self.list_name
-
-    def is_for(self, architecture):
-        """With `_90a` in its name it is for that one alone, with `_90` for those from there on: on others it is a trap."""
-        first = re.search(r"_(90)(a?)(?=_|$)", self.name)
-        if not first:
-            return True
-        return architecture == "sm_90a" if first[2] else int(re.sub(r"\D", "", architecture)) >= int(first[1])
 
 
 @dataclass
@@ -126,7 +99,7 @@ def main():
                 faults.append(f"{kernel.name} is not in nvcc's log for {architecture}")
                 row.append("?")
                 continue
-            if not kernel.is_for(architecture):
+            if not is_for(kernel.name, architecture):
                 row.append("–")
                 continue
             row.append(cell(kernel, use, processor))

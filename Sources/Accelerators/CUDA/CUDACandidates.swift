@@ -10,14 +10,17 @@ struct CUDACandidates {
   func compare(
     with expectations: [Conformance.Expectation]
   ) throws(BackendError) -> (summaries: [Conformance.Summary], isLost: Bool) {
+    func kernels(_ device: CUDADevice) -> Set<String> {
+      Set(expectations.flatMap { CUDANetwork.launches($0.plan, .bf16, device).map(\.kernel.name) })
+    }
+    let ruled = kernels(try open(.measured(CUDAMeasuredKernels())))
     var summaries: [Conformance.Summary] = []
-    let ruled = try kernels(.measured(CUDAMeasuredKernels()), expectations)
     for number in 0..<CUDAKernelChoice.mostKernels {
       let title = "bf16, kernels \(number + 1) of \(CUDAKernelChoice.mostKernels)"
-      let others = try kernels(.candidate(number), expectations).subtracting(ruled).sorted()
+      let device = try open(.candidate(number))
+      let others = kernels(device).subtracting(ruled).sorted()
       let told = others.isEmpty ? "with kernels that the rule takes too" : "with " + others.joined(separator: ", ")
       do {
-        let device = try open(.candidate(number))
         let found = try Conformance.summary(
           of: CUDABackend(device, device.title, .bf16), named: title, over: expectations)
         summaries.append(
@@ -30,14 +33,6 @@ struct CUDACandidates {
       }
     }
     return (summaries, false)
-  }
-
-  /// By name, all that `expectations` launch.
-  private func kernels(
-    _ preference: CUDAKernelChoice.Preference, _ expectations: [Conformance.Expectation]
-  ) throws(BackendError) -> Set<String> {
-    let device = try open(preference)
-    return Set(expectations.flatMap { CUDANetwork.launches($0.plan, .bf16, device).map(\.kernel.name) })
   }
 }
 

@@ -1,3 +1,4 @@
+import CCUDAKernels
 import Engine
 
 /// Which instances of kernels compute a convolution, forward or back, of given sizes: what was measured to be the fastest on this device
@@ -115,8 +116,8 @@ struct CUDAKernelChoice: Sendable {
   func pointwise(_ question: Question, _ precision: Precision) -> CUDAKernel {
     let suffix = question.normalises ? "_normalised_\(precision.rawValue)" : "_\(precision.rawValue)"
     guard precision == .bf16 else { return kernel("pointwise" + suffix) }
-    // Those that copy in bulk normalise, and have room for the affine of so many lanes.
-    let bulk = question.normalises && question.inputLanes <= 1888 ? [256, 128].map { "\($0)_bulk_90a" } : []
+    let hasRoom = question.inputLanes <= POINTWISE_BULK_CHANNELS
+    let bulk = question.normalises && hasRoom ? [256, 128].map { "\($0)_bulk_90a" } : []
     return tile(
       named([128, 64, 32].map { "pointwise_\($0)" + suffix }), others: named(bulk.map { "pointwise_\($0)" + suffix }),
       question, columns: (question.outputLanes + 127) / 128)

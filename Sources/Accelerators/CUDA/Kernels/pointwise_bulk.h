@@ -16,7 +16,7 @@ template <int Rows> struct TileHalves {
 // boxes, into a ring of slots that knows no tiles: the first channels of the next one are on their way while this one is stored. A warpgroup has half
 // of the pixels, in products of 64; activations are normalised once, in registers. Sums are those of Pointwise, in the same order.
 template <int Pixels> struct PointwiseBulk {
-    static constexpr int threads = 256, outputs = 128, depth = 64, rowTiles = Pixels / 128, slots = Pixels == 256 ? 3 : 5, mostChannels = 1888;
+    static constexpr int threads = 256, outputs = 128, depth = 64, rowTiles = Pixels / 128, slots = Pixels == 256 ? 3 : 5;
     struct Slot {
         Tile<Pixels, depth> x;
         TileHalves<depth> weight;
@@ -24,7 +24,7 @@ template <int Pixels> struct PointwiseBulk {
     struct Shared {
         Slot ring[slots];
         OutputTile<Pixels, outputs, threads, TileHalves<Pixels>> out;
-        alignas(16) affine_pair affine[mostChannels];
+        alignas(16) affine_pair affine[POINTWISE_BULK_CHANNELS];
         CopyBarrier arrived[slots];
     };
 

@@ -6,7 +6,7 @@
 //
 // The class has threads, Shared (whose size is checked against the bytes) and run. Grids, with `tile` pixels a tile:
 //   pointwise_*         ⌈pixels / tile⌉, ⌈outputs / 128⌉
-//   pointwise_*_bulk_*  any, at most ⌈pixels / tile⌉; ⌈outputs / 128⌉       at most 1888 channels
+//   pointwise_*_bulk_*  any, at most ⌈pixels / tile⌉; ⌈outputs / 128⌉       at most POINTWISE_BULK_CHANNELS
 //   growth_*            ⌈pixels / tile⌉, outputs / 32      min(width, tile + 2) at most the pitch in the name
 //   stem_*              ⌈W/2 rounded up / 16⌉ · ⌈H/2 rounded up / 8⌉, N, ⌈outputs / 64⌉
 //   maximum_pool_*      ⌈pooled pixels / tile⌉, ⌈channels / 64⌉

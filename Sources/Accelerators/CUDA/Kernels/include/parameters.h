@@ -54,8 +54,11 @@ struct pointwise_parameters {
     int32_t pixels, channels, outputs, x_stride, y_stride;
 };
 
-// The same for kernels that copy in bulk, and normalise. Boxes of x are of a tile's pixels × 64 lanes, those of the weights of 64 channels × 64 outputs,
-// those of y of 64 lanes of a tile's pixels.
+// So many channels are the most that there is shared memory for, beside a ring and an output tile: their affine lies in it.
+enum { POINTWISE_BULK_CHANNELS = 1888 };
+
+// The same for kernels that copy in bulk, and normalise. Boxes of x and of y are of a tile's pixels × 64 lanes, those of the weights of 64 channels × 64
+// outputs.
 struct pointwise_bulk_parameters {
     struct tensor_map x, weight, y;
     struct pointwise_parameters given;
